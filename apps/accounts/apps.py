@@ -1,0 +1,8 @@
+"""Django's registration of the accounts app."""
+
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    name = "apps.accounts"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,146 @@
+"""Who broadcasts, what about, and every broadcast that was made."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.validators import URLValidator
+from django.db import models
+from django.db.models import Case, F, Q, When
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+# The addresses end up in pages as src and href, so a scheme such as javascript: must never get in.
+validate_web_address = URLValidator(schemes=["http", "https"])
+
+
+class Broadcaster(models.Model):
+    """A channel. It belongs to a user, or to nobody when it came with demo or imported data."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="broadcaster",
+        verbose_name=_("user"),
+    )
+    name = models.CharField(_("name"), max_length=80)
+    slug = models.SlugField(_("slug"), max_length=60, unique=True, allow_unicode=True)
+    bio = models.TextField(_("about"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        db_table = "broadcasters"
+        ordering = ["name", "id"]
+        verbose_name = _("broadcaster")
+        verbose_name_plural = _("broadcasters")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Category(models.Model):
+    """What a stream is about, named in both languages of the pages."""
+
+    slug = models.SlugField(_("slug"), max_length=60, unique=True)
+    name = models.CharField(_("name in English"), max_length=60)
+    name_ko = models.CharField(_("name in Korean"), max_length=60, blank=True)
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+
+    class Meta:
+        db_table = "categories"
+        ordering = ["position", "name", "id"]
+        verbose_name = _("category")
+        verbose_name_plural = _("categories")
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """The name in the active language."""
+        korean = (get_language() or "").startswith("ko")
+        return self.name_ko if korean and self.name_ko else self.name
+
+
+class StreamStatus(models.TextChoices):
+    """A broadcast is live once and ended for good."""
+
+    LIVE = "live", _("Live")
+    ENDED = "ended", _("Ended")
+
+
+class Stream(models.Model):
+    """One broadcast. Starting again makes a new row, so that its figures stay its own."""
+
+    broadcaster = models.ForeignKey(
+        Broadcaster,
+        on_delete=models.PROTECT,
+        related_name="streams",
+        db_index=False,  # streams_by_broadcaster starts with it
+        verbose_name=_("broadcaster"),
+    )
+    category = models.ForeignKey(
+        Category,
+        on_delete=models.PROTECT,
+        related_name="streams",
+        db_index=False,  # streams_live_by_category starts with it
+        verbose_name=_("category"),
+    )
+    title = models.CharField(_("title"), max_length=120)
+    status = models.CharField(_("status"), max_length=8, choices=StreamStatus, default=StreamStatus.LIVE)
+    poster_url = models.CharField(
+        _("poster address"), max_length=500, blank=True, default="", validators=[validate_web_address]
+    )
+    playback_url = models.CharField(
+        _("playback address"), max_length=500, blank=True, default="", validators=[validate_web_address]
+    )
+    started_at = models.DateTimeField(_("started"), default=timezone.now)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    peak_viewers = models.PositiveIntegerField(_("peak viewers"), default=0)
+    total_viewers = models.PositiveIntegerField(_("total viewers"), default=0)
+    # The broadcaster while live, else NULL; unique below. MariaDB and MySQL have no partial unique index, but a unique
+    # index holds any number of NULLs. The database computes it, so no writer can forget it.
+    live_key = models.GeneratedField(
+        expression=Case(When(status=StreamStatus.LIVE, then=F("broadcaster_id"))),
+        output_field=models.BigIntegerField(null=True),
+        db_persist=True,
+    )
+
+    class Meta:
+        db_table = "streams"
+        verbose_name = _("stream")
+        verbose_name_plural = _("streams")
+        constraints = [
+            models.UniqueConstraint(fields=["live_key"], name="streams_one_live_each"),
+            models.CheckConstraint(
+                condition=Q(status=StreamStatus.LIVE, ended_at__isnull=True)
+                | Q(status=StreamStatus.ENDED, ended_at__isnull=False),
+                name="streams_ended_has_time",
+            ),
+        ]
+        # Search is a substring match, which no b-tree serves: it scans the live rows that streams_live holds together
+        # (thousands), never the history (millions).
+        indexes = [
+            models.Index(fields=["status", "started_at"], name="streams_live"),
+            models.Index(fields=["category", "status", "started_at"], name="streams_live_by_category"),
+            models.Index(fields=["broadcaster", "started_at"], name="streams_by_broadcaster"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("streams:live", args=[self.pk])
+
+    @property
+    def is_live(self) -> bool:
+        """Whether viewers can still come."""
+        return self.status == StreamStatus.LIVE
+
+    @property
+    def duration(self) -> timedelta:
+        """How long it has been going, or went."""
+        return (self.ended_at or timezone.now()) - self.started_at
