@@ -1,0 +1,299 @@
+"""Redis of the audience: the only file that spells its keys or calls its scripts.
+
+Every function here builds a command (to be sent by `apps.realtime.redis`) or reads a reply; none does I/O. One stream's
+keys share the hash tag {S}, so that a Cluster holds them in one slot and a script may touch them all. The sessions that
+server processes hold are the truth; all of this is an index over them, and announcing them again rebuilds it.
+
+Keys of one stream S:
+    hb:{S}                    sorted set   session -> epoch ms when last heard of; silence is a range, not a scan
+    live:sessions:{S}         hash         session -> owner|joined_ms|viewer; owner starts with the connect time in ms
+    live:tabs:{S}             hash         viewer -> open sessions
+    live:users:{S}            set          viewers present
+    live:servers:{S}          hash         server process -> sessions it holds|epoch ms
+    view:{S}:current          number       viewers now
+    view:{S}:peak             number       most viewers at once
+    view:{S}:total            number       visits since the stream started
+    view:{S}:recent_users     sorted set   viewer -> last coming or going, kept 120 s: coming back is no new visit
+    view:{S}:unique:<day>     HyperLogLog  viewers of that day (Asia/Seoul)
+    view:{S}:state            string       live | ended; absent if Redis was never told or forgot
+    view:{S}:trail            list         epoch_s:current, newest first: the live chart's last minutes
+    view:{S}:repair           string       epoch ms since when servers were asked to announce this stream again
+Keys of the house, each in one slot:
+    live:{streams}:catalog    hash         stream -> JSON {category, title, broadcaster}
+    live:{streams}:ranking:all            sorted set   stream -> viewers, as of the last sweep
+    live:{streams}:ranking:category:<id>  sorted set   the same of one category
+    edge:{servers}            sorted set   server process -> epoch ms of its last report
+    edge:{servers}:<process>  hash         what it said of itself: host, pid, role, sockets, sessions
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from apps.realtime.lua import load_script
+from apps.realtime.redis import Command
+
+from .sessions import SILENCE_MS, Session
+
+_announce = load_script(__package__, "announce", prelude="presence")
+_depart = load_script(__package__, "depart", prelude="presence")
+_sweep = load_script(__package__, "sweep", prelude="presence")
+_end = load_script(__package__, "end", prelude="presence")
+_audit = load_script(__package__, "audit", prelude="presence")
+_recount = load_script(__package__, "recount", prelude="presence")
+
+# 500 joins take Redis about 4 ms, 1,000 heartbeats about 3: no call holds it up longer than 5.
+ARRIVALS_PER_CALL = 500
+BEATS_PER_CALL = 1000
+SWEPT_PER_CALL = 500
+
+TRAIL_EVERY_MS = 5_000
+TRAIL_POINTS = 180
+ENDED_KEPT_S = 86_400
+AUDITED_VIEWERS = 5_000
+PROCESS_KEPT_S = 600
+
+CATALOG = "live:{streams}:catalog"
+SERVERS = "edge:{servers}"
+
+
+def _ranking(category_id: int | None) -> str:
+    return "live:{streams}:ranking:" + ("all" if category_id is None else f"category:{category_id}")
+
+
+def _keys(stream_id: int, day: str) -> list[str]:
+    """The keys of one stream in the order that lua/presence.lua names them. `day` is YYYYMMDD in Asia/Seoul."""
+    s = f"{{{stream_id}}}"
+    return [
+        f"hb:{s}",
+        f"live:sessions:{s}",
+        f"live:tabs:{s}",
+        f"live:users:{s}",
+        f"view:{s}:current",
+        f"view:{s}:peak",
+        f"view:{s}:total",
+        f"view:{s}:recent_users",
+        f"view:{s}:unique:{day}",
+        f"view:{s}:state",
+        f"live:servers:{s}",
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One stream as Redis has it: state ("live", "ended" or "" for unknown), viewers now, most at once, visits."""
+
+    state: str
+    current: int
+    peak: int
+    total: int
+
+
+def figures_read(reply: Sequence[Any]) -> Figures:
+    """The first four parts of what most scripts answer."""
+    return Figures(reply[0].decode(), int(reply[1]), int(reply[2]), int(reply[3]))
+
+
+# --- one stream: coming, staying, going ---------------------------------------------------------------------------
+
+
+def announce(
+    *, stream_id: int, day: str, now_ms: int, server: str, held: int, known: Figures, sessions: Sequence[Session], arrivals: bool
+) -> Command:
+    """These sessions are here: arrivals count a visit, heartbeats put back what Redis lost."""
+    args: list[str | int | bytes] = [now_ms, server, held, known.peak, known.total, "1" if arrivals else "0"]
+    for session in sessions:
+        args += (session.session_id, session.owner, session.viewer_id)
+    return _announce.call(_keys(stream_id, day), args)
+
+
+def lost_read(reply: Sequence[Any]) -> list[str]:
+    """Sessions in an announce reply that a newer connection holds elsewhere."""
+    return [session.decode() for session in reply[4]]
+
+
+def depart(
+    *, stream_id: int, day: str, now_ms: int, server: str, held: int, sessions: Iterable[Session], grace_ms: int = 0
+) -> Command:
+    """These sessions left; with a grace they count until it is over unless they come back."""
+    args: list[str | int | bytes] = [now_ms, server, held, grace_ms, SILENCE_MS]
+    for session in sessions:
+        args += (session.session_id, session.owner)
+    return _depart.call(_keys(stream_id, day), args)
+
+
+def sweep(*, stream_id: int, day: str, now_ms: int) -> Command:
+    """Take out silent sessions, add a point to the trail; answers figures and how many went."""
+    keys = [*_keys(stream_id, day), f"view:{{{stream_id}}}:trail"]
+    return _sweep.call(keys, [now_ms, now_ms - SILENCE_MS, SWEPT_PER_CALL, TRAIL_EVERY_MS, TRAIL_POINTS])
+
+
+def end(*, stream_id: int, day: str) -> Command:
+    """The stream is over; answers [peak, total]."""
+    return _end.call(_keys(stream_id, day), [ENDED_KEPT_S])
+
+
+def open_(stream_id: int) -> Command:
+    """Say that the stream is live, unless it ended."""
+    return ("SET", f"view:{{{stream_id}}}:state", "live", "NX")
+
+
+# --- one stream: reading ------------------------------------------------------------------------------------------
+
+
+def figures(stream_id: int) -> Command:
+    """State, current, peak and total in one read that a replica can answer."""
+    keys = _keys(stream_id, "")
+    return ("MGET", keys[9], keys[4], keys[5], keys[6])
+
+
+def figures_of(reply: Sequence[bytes | None]) -> Figures:
+    """What `figures` answered."""
+    state, current, peak, total = reply
+    return Figures((state or b"").decode(), int(current or 0), int(peak or 0), int(total or 0))
+
+
+def unique_today(*, stream_id: int, day: str) -> Command:
+    """Viewers of that day, estimated by HyperLogLog (standard error 0.81%)."""
+    return ("PFCOUNT", _keys(stream_id, day)[8])
+
+
+def trail(stream_id: int) -> Command:
+    """The last minutes' points."""
+    return ("LRANGE", f"view:{{{stream_id}}}:trail", 0, -1)
+
+
+def trail_read(reply: Sequence[bytes]) -> list[tuple[int, int]]:
+    """(epoch second, viewers), oldest first."""
+    points = (point.split(b":") for point in reversed(reply))
+    return [(int(second), int(viewers)) for second, viewers in points]
+
+
+# --- one stream: reconciliation -----------------------------------------------------------------------------------
+
+
+def audit(stream_id: int) -> Command:
+    """Everything of one stream that must agree."""
+    return _audit.call(_keys(stream_id, ""), [AUDITED_VIEWERS])
+
+
+def recount(*, stream_id: int, day: str, now_ms: int, announced_since_ms: int) -> Command:
+    """Rebuild who is present from what was announced since then; answers figures and how many sessions were let go."""
+    return _recount.call(_keys(stream_id, day), [now_ms, announced_since_ms])
+
+
+def repair_ask(*, stream_id: int, now_ms: int) -> Command:
+    """Note since when servers are asked to announce; answers None if somebody asked already."""
+    return ("SET", f"view:{{{stream_id}}}:repair", now_ms, "NX", "EX", 300)
+
+
+def repair_asked(stream_id: int) -> Command:
+    """Since when (epoch ms), or None."""
+    return ("GET", f"view:{{{stream_id}}}:repair")
+
+
+def repair_done(stream_id: int) -> Command:
+    """The repair is over."""
+    return ("DEL", f"view:{{{stream_id}}}:repair")
+
+
+def forget_server(*, stream_id: int, server: str) -> Command:
+    """Drop the report of a process that is no more."""
+    return ("HDEL", _keys(stream_id, "")[10], server)
+
+
+# --- the house: live streams --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the directory of live streams keeps of one stream, so that a ranking needs no database."""
+
+    stream_id: int
+    category_id: int
+    category: str
+    title: str
+    broadcaster: str
+
+
+def listing_put(listing: Listing) -> Command:
+    """Put one live stream into the catalogue, or renew its words."""
+    words = [listing.category_id, listing.category, listing.title, listing.broadcaster]
+    return ("HSET", CATALOG, listing.stream_id, json.dumps(words, ensure_ascii=False, separators=(",", ":")))
+
+
+def listing_drop(stream_id: int, category_id: int) -> list[Command]:
+    """Take a stream out of the catalogue and of its rankings."""
+    return [
+        ("HDEL", CATALOG, stream_id),
+        ("ZREM", _ranking(None), stream_id),
+        ("ZREM", _ranking(category_id), stream_id),
+    ]
+
+
+def catalog() -> Command:
+    """All live streams."""
+    return ("HGETALL", CATALOG)
+
+
+def listings(stream_ids: Sequence[int]) -> Command:
+    """Some of them."""
+    return ("HMGET", CATALOG, *stream_ids)
+
+
+def listing_read(stream_id: int, value: bytes) -> Listing:
+    """One entry of the catalogue."""
+    return Listing(stream_id, *json.loads(value))
+
+
+def catalog_read(reply: dict[bytes, bytes] | Sequence[bytes]) -> list[Listing]:
+    """What `catalog` answered, by either protocol version."""
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    return [listing_read(int(stream_id), value) for stream_id, value in pairs]
+
+
+def rank(category_id: int | None, scores: dict[int, int], *, only_new: bool = False) -> Command:
+    """Set viewers of streams in a ranking; `only_new` never moves one that is there."""
+    flat = [part for stream_id, viewers in scores.items() for part in (viewers, stream_id)]
+    return ("ZADD", _ranking(category_id), *(["NX"] if only_new else []), *flat)
+
+
+def unrank(category_id: int | None, stream_ids: Sequence[int]) -> Command:
+    """Take streams out of a ranking."""
+    return ("ZREM", _ranking(category_id), *stream_ids)
+
+
+def ranked(category_id: int | None, *, offset: int, limit: int) -> Command:
+    """Ids of live streams, most viewers first."""
+    return ("ZREVRANGE", _ranking(category_id), offset, offset + limit - 1)
+
+
+def ranked_size(category_id: int | None) -> Command:
+    """How many live streams a ranking holds."""
+    return ("ZCARD", _ranking(category_id))
+
+
+# --- the house: server processes ----------------------------------------------------------------------------------
+
+
+def server_report(*, server: str, now_ms: int, about: dict[str, str | int]) -> list[Command]:
+    """A server process is alive and says what it is."""
+    flat = [part for pair in about.items() for part in pair]
+    key = f"{SERVERS}:{server}"
+    return [("ZADD", SERVERS, now_ms, server), ("HSET", key, *flat), ("EXPIRE", key, PROCESS_KEPT_S)]
+
+
+def server_gone(server: str) -> list[Command]:
+    """A server process said goodbye, or has been silent for long."""
+    return [("ZREM", SERVERS, server), ("DEL", f"{SERVERS}:{server}")]
+
+
+def servers_since(epoch_ms: int) -> Command:
+    """Server processes that reported since then."""
+    return ("ZRANGEBYSCORE", SERVERS, epoch_ms, "+inf")
+
+
+def servers_silent(epoch_ms: int) -> Command:
+    """Server processes that have not reported since then."""
+    return ("ZRANGEBYSCORE", SERVERS, "-inf", f"({epoch_ms}")

@@ -1,0 +1,88 @@
+"""One socket's way out: latest wins, never more than one message waiting.
+
+A push to a socket that reads is done at once, inside the caller's step: no task, no queue. A socket that does not read
+keeps the server waiting in its `send`; from then on only the newest message is kept for it, and if it has not drained
+within `DRAIN_SECONDS` it is given up.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+from .metrics import SLOW_SOCKETS_CLOSED
+
+# A phone between two cells needs some seconds; one that reads nothing for this long is gone or hostile.
+DRAIN_SECONDS = 15.0
+
+Message = dict[str, Any]
+
+
+class _Started:
+    """A coroutine that already ran up to its first wait, to be awaited for its rest."""
+
+    def __init__(self, coroutine: Any, waiting_for: Any) -> None:
+        self._coroutine = coroutine
+        self._waiting_for = waiting_for
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        waiting_for = self._waiting_for
+        while True:
+            try:
+                outcome = yield waiting_for
+            except BaseException as error:
+                step = lambda error=error: self._coroutine.throw(error)  # noqa: E731
+            else:
+                step = lambda outcome=outcome: self._coroutine.send(outcome)  # noqa: E731
+            try:
+                waiting_for = step()
+            except StopIteration:
+                return
+
+
+class Outbox:
+    """Sends ASGI messages to one socket and bounds what a slow reader may cost: one message and one task."""
+
+    __slots__ = ("_abandon", "_drainer", "_pending", "_send")
+
+    def __init__(self, send: Callable[[Any], Awaitable[None]], abandon: Callable[[], None]) -> None:
+        """`send` is the ASGI send of the socket; `abandon` is called once if the socket never drains."""
+        self._send = send
+        self._abandon = abandon
+        self._pending: Message | None = None
+        self._drainer: asyncio.Task[None] | None = None
+
+    def push(self, message: Message) -> bool:
+        """Send now if the socket takes it, else keep only the newest. True if it was handed to the server now."""
+        if self._drainer is not None:
+            self._pending = message
+            return False
+        coroutine: Any = self._send(message)
+        try:
+            waiting_for = coroutine.send(None)
+        except StopIteration:
+            return True
+        except (OSError, RuntimeError):
+            # The peer left or the close is under way: the consumer hears of it through its own receive.
+            return False
+        self._drainer = asyncio.get_running_loop().create_task(self._drain(_Started(coroutine, waiting_for)))
+        return False
+
+    async def _drain(self, first: _Started) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await first
+                while self._pending is not None:
+                    message, self._pending = self._pending, None
+                    await self._send(message)
+        except TimeoutError:
+            SLOW_SOCKETS_CLOSED.inc()
+            self._abandon()
+        except (OSError, RuntimeError):
+            return  # as in push: the consumer hears of it
+        finally:
+            self._drainer = None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether an earlier message is still waiting for the peer to read."""
+        return self._drainer is not None

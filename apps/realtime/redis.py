@@ -1,0 +1,151 @@
+"""Redis, single or Cluster, behind one way of speaking: commands in, replies out, one round trip a node.
+
+A store builds commands (plain tuples) and reads replies; it never sees a connection. `run` and `run_now` send a list of
+commands as one pipeline a node, so the cost of a call does not grow with the number of streams it speaks of. A script
+that Redis does not know (a restart, a failover, a new node) is loaded and only the refused commands are sent again.
+
+Commands must be safe to repeat: after a lost connection nobody knows whether Redis did them.
+"""
+
+import asyncio
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from redis import Redis, RedisCluster
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio import RedisCluster as AsyncRedisCluster
+from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
+from redis.backoff import ExponentialBackoff
+from redis.cluster import ClusterNode
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from .lua import script_by_sha
+
+CLUSTER_SCHEME = "redis+cluster://"
+# A hot path must learn soon that Redis is away: the sockets stay, the page says that its figures are old.
+TIMEOUTS: dict[str, Any] = {"socket_timeout": 5.0, "socket_connect_timeout": 2.0}
+
+Command = tuple[Any, ...]
+
+_sync_clients: dict[str, Redis | RedisCluster] = {}
+_async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+def cluster_nodes(url: str) -> list[tuple[str, int]]:
+    """Host and port of each start node in `redis+cluster://host:port,host:port`; ValueError if there is none."""
+    nodes = []
+    for address in url.removeprefix(CLUSTER_SCHEME).rstrip("/").split(","):
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"a Cluster address is host:port, not {address!r}")
+        nodes.append((host, int(port)))
+    return nodes
+
+
+def _retry() -> Retry:
+    return Retry(ExponentialBackoff(cap=0.2, base=0.02), retries=1)
+
+
+def sync_client() -> Redis | RedisCluster:
+    """The process's client for code outside of an event loop (tasks, admin, views)."""
+    url = settings.REDIS_URL
+    if url not in _sync_clients:
+        if url.startswith(CLUSTER_SCHEME):
+            _sync_clients[url] = RedisCluster(
+                startup_nodes=[ClusterNode(*node) for node in cluster_nodes(url)], retry=_retry(), **TIMEOUTS
+            )
+        else:
+            _sync_clients[url] = Redis.from_url(url, **TIMEOUTS)
+    return _sync_clients[url]
+
+
+def async_client() -> AsyncRedis | AsyncRedisCluster:
+    """The running event loop's client; a Cluster is read from replicas and written on masters."""
+    url = settings.REDIS_URL
+    clients = _async_clients.setdefault(asyncio.get_running_loop(), {})
+    if url not in clients:
+        if url.startswith(CLUSTER_SCHEME):
+            clients[url] = AsyncRedisCluster(
+                startup_nodes=[AsyncClusterNode(*node) for node in cluster_nodes(url)],
+                read_from_replicas=True,
+                retry=_retry(),
+                **TIMEOUTS,
+            )
+        else:
+            clients[url] = AsyncRedis.from_url(url, retry=_retry(), **TIMEOUTS)
+    return clients[url]
+
+
+async def close_clients() -> None:
+    """Close this event loop's clients and the process's own; the next call makes new ones."""
+    for client in _async_clients.pop(asyncio.get_running_loop(), {}).values():
+        await client.aclose()
+    close_sync_clients()
+
+
+def close_sync_clients() -> None:
+    """Close the clients made by `sync_client`."""
+    while _sync_clients:
+        _sync_clients.popitem()[1].close()
+
+
+def _refused(commands: Sequence[Command], replies: Sequence[Any]) -> list[int]:
+    return [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+
+
+def _forgotten_sources(commands: Sequence[Command], refused: list[int]) -> set[str]:
+    return {script_by_sha(commands[index][1]).source for index in refused}
+
+
+async def run(commands: Sequence[Command]) -> list[Any]:
+    """Send commands as one pipeline a node and return their replies in order.
+
+    A reply may be a RedisError in its place: one stream's trouble must not fail the others. Raises RedisError when no
+    reply was had at all (the connection is away).
+    """
+    if not commands:
+        return []
+    client = async_client()
+    replies = await _pipeline(client, commands)
+    if refused := _refused(commands, replies):
+        for source in _forgotten_sources(commands, refused):
+            await client.script_load(source)
+        for index, reply in zip(refused, await _pipeline(client, [commands[i] for i in refused]), strict=True):
+            replies[index] = reply
+    return replies
+
+
+async def _pipeline(client: AsyncRedis | AsyncRedisCluster, commands: Sequence[Command]) -> list[Any]:
+    pipeline: Any = client.pipeline(transaction=False) if isinstance(client, AsyncRedis) else client.pipeline()
+    for command in commands:
+        pipeline.execute_command(*command)
+    return list(await pipeline.execute(raise_on_error=False))
+
+
+def run_now(commands: Sequence[Command]) -> list[Any]:
+    """`run` for code outside of an event loop."""
+    if not commands:
+        return []
+    client = sync_client()
+    replies = _pipeline_now(client, commands)
+    if refused := _refused(commands, replies):
+        for source in _forgotten_sources(commands, refused):
+            client.script_load(source)
+        for index, reply in zip(refused, _pipeline_now(client, [commands[i] for i in refused]), strict=True):
+            replies[index] = reply
+    return replies
+
+
+def _pipeline_now(client: Redis | RedisCluster, commands: Sequence[Command]) -> list[Any]:
+    pipeline: Any = client.pipeline(transaction=False) if isinstance(client, Redis) else client.pipeline()
+    for command in commands:
+        pipeline.execute_command(*command)
+    return list(pipeline.execute(raise_on_error=False))
+
+
+def first_error(replies: Sequence[Any]) -> RedisError | None:
+    """The first reply that is an error, if any."""
+    return next((reply for reply in replies if isinstance(reply, RedisError)), None)
