@@ -1,7 +1,7 @@
 """One server worker: uvicorn on our own socket, and a drain before it shuts down.
 
-uvicorn's shutdown closes every WebSocket at once (1012), and all clients come back in the same instant. So on SIGTERM or
-SIGINT a worker first fails its readiness check and stops accepting, lets whoever holds sockets close them in batches
+uvicorn's shutdown closes every WebSocket at once (1012), and all clients come back in the same instant. So on SIGTERM
+or SIGINT a worker first fails its readiness check and stops accepting, lets whoever holds sockets close them in batches
 (`lifecycle.on_drain`), answers the requests in flight, and only then lets uvicorn end. A second signal exits at once.
 """
 

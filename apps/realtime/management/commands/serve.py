@@ -47,19 +47,23 @@ class Command(BaseCommand):
             "--socket-buffer",
             type=buffer_size,
             metavar="BYTES",
-            help="fix both kernel buffers of each socket (8192-16384 for a tier of WebSockets); kernel's choice if not given",
+            help="fix both kernel buffers of each socket (8192-16384 where all are WebSockets)",
         )
         parser.add_argument("--ping-interval", type=float, default=20.0, metavar="SECONDS")
         parser.add_argument("--drain-seconds", type=float, default=10.0, metavar="SECONDS")
-        parser.add_argument("--share-port", action="store_true", help="join a server that already listens (rolling deploy)")
+        parser.add_argument(
+            "--share-port", action="store_true", help="join a server that already listens (rolling deploy)"
+        )
         parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default=None)
         parser.add_argument("--application", default=settings.ASGI_APPLICATION, help="ASGI application to serve")
 
     def handle(self, **options: Any) -> None:
         """Reserve the port, then serve from here, or from N supervised workers."""
         if options["role"] != settings.ROLE:
-            # manage.py puts --role into the environment before the settings load; another entrance has to do the same.
-            raise CommandError(f"The settings were loaded for role {settings.ROLE}: set FULLHOUSE_ROLE={options['role']}")
+            # manage.py sets it before the settings load; another entrance has to do the same.
+            raise CommandError(
+                f"The settings were loaded for role {settings.ROLE}: set FULLHOUSE_ROLE={options['role']}"
+            )
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1")
         if options["log_level"]:
