@@ -1,7 +1,7 @@
 """The listening socket, made here and not by the server, so that its options are ours.
 
-Options set on a listening socket are inherited by every connection it accepts; buffer sizes must stand before ``listen``
-because the TCP window scale is agreed in the handshake.
+Every connection inherits the options of the socket that accepted it; buffer sizes must stand before ``listen``, because
+the TCP window scale is agreed in the handshake.
 """
 
 import resource
@@ -62,8 +62,8 @@ def port_reserve(address: Address, *, share: bool = False) -> tuple[socket.socke
     """Bind without listening, and say which port it became.
 
     Two servers of one user may share a port through SO_REUSEPORT without either noticing, and the kernel would then
-    split the visitors between them. So unless sharing was asked for, a first bind without it must succeed: it fails when
-    anyone listens. The reservation receives no connections; it keeps the port ours while workers restart.
+    split the visitors between them. So unless sharing was asked for, a first bind without it must succeed: it fails
+    when anyone listens. The reservation receives no connections; it keeps the port ours while workers restart.
     """
     if not share:
         trial = _bound(address, share=False)
