@@ -1,0 +1,133 @@
+"""Every read of broadcasters, categories and streams, with their live counts where a page shows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from apps.accounts.models import User
+
+from . import ports
+from .models import Broadcaster, Category, Stream, StreamStatus
+
+# How deep the ranking is read when the order of chosen streams is needed, as for a search: all of a large house.
+RANKING_DEPTH = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCard:
+    """A stream in a list. The figures are None when they cannot be read now."""
+
+    stream: Stream
+    viewers: int | None
+    peak: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Some live streams in order, and whether their counts (and so the order) are the live ones."""
+
+    cards: list[StreamCard]
+    counts_available: bool
+
+
+def category_list() -> list[Category]:
+    """All categories, in the order that pages show."""
+    return list(Category.objects.all())
+
+
+def category_find(*, slug: str) -> Category | None:
+    """The category with this slug."""
+    return Category.objects.filter(slug=slug).first()
+
+
+def live_streams(*, category: Category | None = None, query: str = "") -> QuerySet[Stream]:
+    """Live streams, newest first; of a category, and with `query` in title, broadcaster or category, in any case."""
+    streams = Stream.objects.filter(status=StreamStatus.LIVE)
+    if category is not None:
+        streams = streams.filter(category=category)
+    if query:
+        # Django escapes %, _ and \ for LIKE, so they mean themselves.
+        streams = streams.filter(
+            Q(title__icontains=query)
+            | Q(broadcaster__name__icontains=query)
+            | Q(category__name__icontains=query)
+            | Q(category__name_ko__icontains=query)
+        )
+    return streams.order_by("-started_at", "-id")
+
+
+def live_count(*, category: Category | None = None, query: str = "") -> int:
+    """How many live streams match."""
+    return live_streams(category=category, query=query).count()
+
+
+def directory(*, category: Category | None = None, query: str = "", offset: int = 0, limit: int = 24) -> Directory:
+    """Live streams from `offset` on, most viewers first; newest first when the audience cannot be asked."""
+    matching = live_streams(category=category, query=query)
+    try:
+        ids = _ids_by_viewers(matching, category=category, searching=bool(query), offset=offset, limit=limit)
+        counts = ports.audience().counts(ids)
+    except ports.AudienceUnavailable:
+        newest = matching.select_related("broadcaster", "category")[offset : offset + limit]
+        return Directory([StreamCard(stream, None, None) for stream in newest], counts_available=False)
+    # in_bulk on the matching rows: what has ended since it was ranked falls out here.
+    rows = matching.select_related("broadcaster", "category").in_bulk(ids)
+    cards = [StreamCard(rows[pk], counts[pk].current, counts[pk].peak) for pk in ids if pk in rows]
+    return Directory(cards, counts_available=True)
+
+
+def _ids_by_viewers(
+    matching: QuerySet[Stream], *, category: Category | None, searching: bool, offset: int, limit: int
+) -> list[int]:
+    category_id = category.pk if category else None
+    if not searching:
+        page = ports.audience().ranking(category_id=category_id, offset=offset, limit=limit)
+        if len(page) == limit:
+            return page
+    # A search, or the end of the ranking. Streams that nobody has entered yet may be missing from the ranking, and
+    # after a wipe of Redis all are, for a heartbeat: they follow the ranked ones, newest first.
+    live = list(matching.values_list("pk", flat=True))
+    known = set(live)
+    ranking = ports.audience().ranking(category_id=category_id, offset=0, limit=RANKING_DEPTH)
+    ranked = [pk for pk in ranking if pk in known]
+    behind = known.difference(ranked)
+    ordered = ranked + [pk for pk in live if pk in behind]
+    return ordered[offset : offset + limit]
+
+
+def stream_find(*, stream_id: int) -> Stream | None:
+    """The stream with its broadcaster and category."""
+    return Stream.objects.select_related("broadcaster__user", "category").filter(pk=stream_id).first()
+
+
+def stream_counts(*, stream: Stream) -> ports.Counts | None:
+    """The live figures of one stream; None when they cannot be read."""
+    return counts_or_none([stream.pk]).get(stream.pk)
+
+
+def counts_or_none(stream_ids: Sequence[int]) -> dict[int, ports.Counts]:
+    """The live figures of these streams in one call; empty when they cannot be read."""
+    try:
+        return ports.audience().counts(stream_ids)
+    except ports.AudienceUnavailable:
+        return {}
+
+
+def broadcaster_of(*, user: User) -> Broadcaster | None:
+    """The user's own channel, if they ever started a stream."""
+    return Broadcaster.objects.filter(user=user).first()
+
+
+def broadcaster_live_stream(*, broadcaster: Broadcaster) -> Stream | None:
+    """What the broadcaster has on now."""
+    return Stream.objects.select_related("broadcaster", "category").filter(live_key=broadcaster.pk).first()
+
+
+def broadcaster_past_streams(*, broadcaster: Broadcaster) -> QuerySet[Stream]:
+    """What the broadcaster has ended, newest first."""
+    return (
+        Stream.objects.select_related("category")
+        .filter(broadcaster=broadcaster, status=StreamStatus.ENDED)
+        .order_by("-started_at", "-id")
+    )

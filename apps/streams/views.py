@@ -1,0 +1,89 @@
+"""The pages that everyone sees: the directory and the live page."""
+
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from apps.accounts.viewers import ViewerIdentity, remember_browser, viewer_identity
+
+from . import ports, selectors
+from .forms import SearchForm
+from .models import Category
+
+CARDS_PER_PAGE = 24
+
+
+@require_safe
+def directory(request: HttpRequest) -> HttpResponse:
+    """Live streams, most viewers first: of a category, or what a search finds."""
+    category = _chosen_category(request)
+    form = SearchForm({"q": request.GET.get("q", "")})
+    query = form.cleaned_data["q"] if form.is_valid() else ""
+    total = selectors.live_count(category=category, query=query) if form.is_valid() else 0
+    page = Paginator(range(total), CARDS_PER_PAGE).get_page(request.GET.get("page"))
+    found = selectors.Directory([], counts_available=True)
+    if form.is_valid():
+        found = selectors.directory(
+            category=category, query=query, offset=max(0, page.start_index() - 1), limit=CARDS_PER_PAGE
+        )
+    chosen = {"q": query, "category": category.slug if category else ""}
+    context = {
+        "cards": found.cards,
+        "counts_available": found.counts_available,
+        "total": total,
+        "page_obj": page,
+        "page_range": list(page.paginator.get_elided_page_range(page.number)),
+        "query": query,
+        "search_form": form,
+        "categories": selectors.category_list(),
+        "category": category,
+        "filter_query": urlencode({name: value for name, value in chosen.items() if value}),
+    }
+    return render(request, "streams/directory.html", context, status=200 if form.is_valid() else 400)
+
+
+def _chosen_category(request: HttpRequest) -> Category | None:
+    slug = request.GET.get("category", "")
+    if not slug:
+        return None
+    category = selectors.category_find(slug=slug)
+    if category is None:
+        raise Http404("no such category")
+    return category
+
+
+# Never cached: the page carries a token made for this browser.
+@never_cache
+@require_safe
+def live(request: HttpRequest, stream_id: int) -> HttpResponse:
+    """One stream: the counts of now and what its socket needs, or the final figures once it has ended."""
+    stream = selectors.stream_find(stream_id=stream_id)
+    if stream is None:
+        raise Http404("no such stream")
+    identity = viewer_identity(request)
+    counts = selectors.stream_counts(stream=stream) if stream.is_live else None
+    context = {
+        "stream": stream,
+        "is_live": stream.is_live,
+        "counts": counts,
+        "counts_available": counts is not None or not stream.is_live,
+        "socket_path": f"/ws/streams/{stream.pk}/",
+        "socket_token": _socket_token(identity, stream.pk) if stream.is_live else "",
+        "token_url": f"/api/streams/{stream.pk}/token",
+        "viewers_url": f"/api/streams/{stream.pk}/viewers",
+        "is_owner": request.user.is_authenticated and stream.broadcaster.user_id == request.user.pk,
+    }
+    response = render(request, "streams/live.html", context)
+    remember_browser(response, identity)
+    return response
+
+
+def _socket_token(identity: ViewerIdentity, stream_id: int) -> str:
+    try:
+        return ports.audience().viewer_token(identity=identity, stream_id=stream_id)
+    except ports.AudienceUnavailable:
+        return ""
