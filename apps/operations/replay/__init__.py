@@ -1,0 +1,1 @@
+"""Replays a day of viewers, real or generated, against a running server over real WebSockets."""
