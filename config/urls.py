@@ -3,8 +3,18 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from .api import api_urls
+
 urlpatterns = [
+    path("", include("apps.streams.urls")),
+    path("accounts/", include("apps.accounts.urls")),
+    path("api/", api_urls()),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("", include("django_prometheus.urls")),
 ]
+
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.permission_denied"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.server_error"

@@ -5,7 +5,7 @@ from django.contrib.auth.forms import UserCreationForm
 from .models import User
 
 
-class SignUpForm(UserCreationForm[User]):
+class SignUpForm(UserCreationForm):
     """Django's checks of name and password, and the name that pages show."""
 
     class Meta:

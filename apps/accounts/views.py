@@ -28,9 +28,9 @@ class ThrottledMixin(View):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         wait = throttle.attempt_record(**self.attempt())
         if wait:
-            return render(
-                request, "429.html", {"retry_after": wait}, status=429, headers={"Retry-After": str(wait)}
-            )
+            response = render(request, "429.html", {"retry_after": wait}, status=429)
+            response["Retry-After"] = str(wait)
+            return response
         return super().post(request, *args, **kwargs)  # type: ignore[misc]  # FormView's, beside this mixin
 
     def attempt(self) -> dict[str, str]:
@@ -55,7 +55,7 @@ class SignInView(ThrottledMixin, LoginView):
 
 
 @method_decorator([sensitive_post_parameters(), csrf_protect, never_cache], name="dispatch")
-class SignUpView(ThrottledMixin, RedirectURLMixin, FormView[SignUpForm]):
+class SignUpView(ThrottledMixin, RedirectURLMixin, FormView):
     """Makes an account and signs it in."""
 
     template_name = "accounts/sign_up.html"

@@ -1,7 +1,7 @@
 """/api/streams and /api/streams/{id}: live streams and single ones as JSON."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from django.http import Http404, HttpRequest
 from ninja import Field, Query, Router, Schema
@@ -85,7 +85,7 @@ class StreamFilter(Schema):
 StreamId = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 
-def stream_fields(stream: Stream) -> dict[str, object]:
+def stream_fields(stream: Stream) -> dict[str, Any]:
     """What every answer about a stream says of it, figures apart."""
     return {
         "id": stream.pk,

@@ -28,9 +28,7 @@ class WebAddressField(forms.URLField):
     default_validators = [URLValidator(schemes=["http", "https"])]
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            required=False, max_length=Stream.poster_url.field.max_length, assume_scheme="https", **kwargs
-        )
+        super().__init__(required=False, max_length=Stream.poster_url.field.max_length, assume_scheme="https", **kwargs)
 
 
 class StreamForm(forms.Form):

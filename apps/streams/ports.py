@@ -1,4 +1,4 @@
-"""What streams needs from the floor above it, as a Protocol: live counts. The audience app registers the implementation.
+"""What streams needs from the floor above it, as a Protocol. The audience app registers the implementation.
 
 Arrows between apps point down only, so streams may not import audience; audience imports this file and hands itself in.
 """

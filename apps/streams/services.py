@@ -6,6 +6,7 @@ from functools import partial
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Greatest
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -156,6 +157,6 @@ def stream_figures_raise(*, stream_id: int, peak: int, total: int) -> bool:
     )
 
 
-def _announce(signal: signals.Signal, stream: Stream, **extra: object) -> None:
+def _announce(signal: Signal, stream: Stream, **extra: object) -> None:
     # Robust: the row is already true, so a listener that fails is logged and must not fail the request.
     transaction.on_commit(partial(signal.send_robust, sender=Stream, stream=stream, **extra))

@@ -1,6 +1,6 @@
 """What streams tells the floors above, each sent once, after its transaction has committed.
 
-Every signal carries `stream`. `stream_changed` also carries `previous_category_id`, for whoever keeps a list a category.
+Every signal carries `stream`. `stream_changed` also carries `previous_category_id`, for who keeps lists by category.
 """
 
 from django.dispatch import Signal

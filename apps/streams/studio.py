@@ -1,6 +1,6 @@
 """The broadcaster's own pages: start a stream, change what it says, end it, look back. They work without JavaScript."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -37,7 +37,9 @@ def start(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _studio_page(request, start_form=form)
     try:
-        stream = services.stream_start(broadcaster=services.broadcaster_ensure(user=_user(request)), **form.cleaned_data)
+        stream = services.stream_start(
+            broadcaster=services.broadcaster_ensure(user=_user(request)), **form.cleaned_data
+        )
     except services.StreamAlreadyLive:
         messages.error(request, _("You are already live. End that stream first."))
         return _studio_page(request, status=409)
@@ -83,8 +85,7 @@ def end(request: HttpRequest, stream_id: int) -> HttpResponse:
 
 
 def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # login_required has seen to it
-    return request.user
+    return cast(User, request.user)  # login_required has seen to it
 
 
 def _own_stream(request: HttpRequest, stream_id: int) -> Stream:

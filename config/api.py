@@ -1,0 +1,93 @@
+"""The JSON API: which routers it mounts, and its one shape of errors."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+
+from apps.streams.api import router as streams_router
+
+from .errors import api_error, not_found
+
+# The largest body that any operation takes is a token of a few hundred bytes.
+MAX_BODY_BYTES = 16 * 1024
+
+api = NinjaAPI(title="Fullhouse API", version="1.0.0", description="Live streams and their audiences, in real time.")
+api.add_router("", streams_router)
+
+
+@api.exception_handler(Http404)
+def _on_not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+    return api_error(404, str(error) or "There is nothing at this address.")
+
+
+@api.exception_handler(HttpError)
+def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return api_error(error.status_code, str(error))
+
+
+@api.exception_handler(ValidationError)
+def _on_validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    # The place without its first word, which is ninja's name for where the value came from.
+    said = [f"{'.'.join(str(part) for part in item['loc'][-1:])}: {item['msg']}" for item in error.errors]
+    return api_error(422, "; ".join(said), error="invalid")
+
+
+def _refused(request: HttpRequest) -> HttpResponse | None:
+    """The answer to a body that is too large, or whose size is not told."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if "HTTP_TRANSFER_ENCODING" in request.META:
+        return api_error(411, "Send the body with a Content-Length.")
+    if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY_BYTES:
+        return api_error(413, f"The body may have at most {MAX_BODY_BYTES} bytes.", error="too_large")
+    return None
+
+
+def _enter(request: HttpRequest) -> HttpResponse | None:
+    if request.method == "HEAD":
+        # As Django's own views do: answered like GET, and the server leaves the body out.
+        request.method = "GET"
+    return _refused(request)
+
+
+def _leave(response: HttpResponse) -> HttpResponse:
+    if response.status_code != 405:
+        return response
+    refusal = api_error(405, "This method is not allowed here.")
+    refusal["Allow"] = response["Allow"]
+    return refusal
+
+
+def _guarded(view: Callable[..., Any]) -> Callable[..., Any]:
+    """`view` with its body limited, HEAD answered and 405 in JSON, be it a coroutine function or not."""
+    if iscoroutinefunction(view):
+
+        @wraps(view)
+        async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            return _enter(request) or _leave(await view(request, *args, **kwargs))
+
+        return guarded_async
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return _enter(request) or _leave(view(request, *args, **kwargs))
+
+    return guarded
+
+
+def _no_such_operation(request: HttpRequest, rest: str) -> HttpResponse:
+    return not_found(request, Http404())
+
+
+def api_urls() -> tuple[list[URLPattern | URLResolver], str, str]:
+    """What config/urls.py mounts at /api/: every operation guarded, and JSON for any other address."""
+    patterns, app_name, namespace = api.urls
+    for entry in patterns:
+        if isinstance(entry, URLPattern) and entry.callback is not None:
+            entry.callback = _guarded(entry.callback)
+    return [*patterns, path("<path:rest>", _no_such_operation)], app_name, namespace
