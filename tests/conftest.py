@@ -28,7 +28,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
     """Put the logs of the processes that a failed test was using into its report."""
     report = yield
     if report.failed and report.when != "teardown":
-        for process in sorted(running, key=lambda process: process.name):
+        for process in sorted((one for one in running if one.is_ours), key=lambda one: one.name):
             report.sections.append((f"log of {process.name} (pid {process.pid})", process.log_tail(3000)))
     return report
 

@@ -92,8 +92,13 @@ class Process:
         log: Path,
         env: Mapping[str, str] | None = None,
         death_signal: str = "KILL",
+        is_ours: bool = False,
     ) -> None:
-        """Start it. `death_signal` is for when the test run is killed: TERM if it has children of its own to stop."""
+        """Start it. `death_signal` is for when the test run is killed: TERM if it has children of its own to stop.
+
+        `is_ours` says that it runs our own code: a failed test shows its log.
+        """
+        self.is_ours = is_ours
         self.name = name
         self.log = log
         with log.open("ab") as output:

@@ -49,7 +49,7 @@ class RedisServer:
             ],
             log=self.folder / "redis.log",
         )
-        with self.client() as client:
+        with self.client(retry=None) as client:
             self._process.wait_ready(client.ping, deadline=20, not_yet=(RedisError,))
         return self
 

@@ -1,5 +1,6 @@
 """A real `manage.py serve` on a free port, as an operator would start it."""
 
+import json
 import os
 import signal
 import sys
@@ -7,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .process import Process, free_port
 
@@ -19,6 +21,12 @@ def get_status(url: str, timeout: float = 5.0) -> int:
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
+
+
+def get_json(url: str, timeout: float = 5.0) -> Any:
+    """The JSON answer of a GET; OSError if nobody answers or the status is an error."""
+    with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310  addresses are our own servers'
+        return json.load(response)
 
 
 class WebServer:
@@ -42,6 +50,7 @@ class WebServer:
             env={**os.environ, **env, "PYTHONUNBUFFERED": "1"},
             # TERM, so that the supervisor takes its workers with it.
             death_signal="TERM",
+            is_ours=True,
         )
 
     @property

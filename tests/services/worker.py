@@ -28,6 +28,7 @@ class Worker:
             env={**os.environ, **env, "PYTHONUNBUFFERED": "1"},
             # TERM, so that the worker takes its child with it.
             death_signal="TERM",
+            is_ours=True,
         )
 
     def wait_ready(self, deadline: float = 60.0) -> "Worker":
