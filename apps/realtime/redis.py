@@ -18,7 +18,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio import RedisCluster as AsyncRedisCluster
 from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
 from redis.backoff import ExponentialBackoff
-from redis.cluster import ClusterNode
+from redis.cluster import ClusterNode, LoadBalancingStrategy
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
@@ -70,7 +70,7 @@ def async_client() -> AsyncRedis | AsyncRedisCluster:
         if url.startswith(CLUSTER_SCHEME):
             clients[url] = AsyncRedisCluster(
                 startup_nodes=[AsyncClusterNode(*node) for node in cluster_nodes(url)],
-                read_from_replicas=True,
+                load_balancing_strategy=LoadBalancingStrategy.ROUND_ROBIN,
                 retry=_retry(),
                 **TIMEOUTS,
             )
