@@ -1,8 +1,8 @@
 """Plays a trace: opens and closes every viewer's socket at its moment, and compares counts at the sampled moments.
 
 The trace's clock runs `speed` times as fast as the wall's. At a sampled moment it is held: first until every open and
-close that was due is done at the sockets, so that the true count is a fact and not a race, then until Fullhouse's answers
-equal it, for two seconds at most. The time that settling took is part of the result.
+close that was due is done at the sockets, so that the true count is a fact and not a race, then until Fullhouse's
+answers equal it, for two seconds at most. The time that settling took is part of the result.
 """
 
 import asyncio

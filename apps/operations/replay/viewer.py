@@ -72,7 +72,7 @@ class _Frames(WSListener):
         if frame.msg_type == WSMsgType.TEXT:
             self.viewer.message_received(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
-            self.viewer.close_code = int(frame.get_close_code())
+            self.viewer.close_code = frame.get_close_code().value
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
 

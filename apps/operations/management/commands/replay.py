@@ -118,7 +118,7 @@ class Command(BaseCommand):
         if options["duration"]:
             loop.call_later(options["duration"], stop.set)
         url = options["url"].rstrip("/")
-        progress, answers, stage = Progress(self.stdout._out), Answers(url), Stage()  # type: ignore[attr-defined]
+        progress, answers, stage = Progress(sys.stdout), Answers(url), Stage()
         tally, samples = Tally(), []
         # One thread each, because a database connection and an HTTP connection belong to one.
         with ThreadPoolExecutor(1) as database, ThreadPoolExecutor(1) as api:
