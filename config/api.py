@@ -8,8 +8,9 @@ from asgiref.sync import iscoroutinefunction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 from ninja import NinjaAPI
-from ninja.errors import HttpError, ValidationError
+from ninja.errors import HttpError, Throttled, ValidationError
 
+from apps.audience.api import router as audience_router
 from apps.streams.api import router as streams_router
 
 from .errors import api_error, not_found
@@ -19,6 +20,7 @@ MAX_BODY_BYTES = 16 * 1024
 
 api = NinjaAPI(title="Fullhouse API", version="1.0.0", description="Live streams and their audiences, in real time.")
 api.add_router("", streams_router)
+api.add_router("", audience_router)
 
 
 @api.exception_handler(Http404)
@@ -28,7 +30,10 @@ def _on_not_found(request: HttpRequest, error: Http404) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return api_error(error.status_code, str(error))
+    response = api_error(error.status_code, str(error))
+    if isinstance(error, Throttled) and error.wait:
+        response["Retry-After"] = str(error.wait)
+    return response
 
 
 @api.exception_handler(ValidationError)

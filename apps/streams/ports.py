@@ -47,10 +47,11 @@ class AudiencePort(Protocol):
 _registered: AudiencePort | None = None
 
 
-def register_audience(port: AudiencePort | None) -> None:
-    """Make `port` the one that answers; None takes it away."""
+def register_audience(port: AudiencePort | None) -> AudiencePort | None:
+    """Make `port` the one that answers; None takes it away. Returns the one before it."""
     global _registered
-    _registered = port
+    previous, _registered = _registered, port
+    return previous
 
 
 def audience() -> AudiencePort:

@@ -41,6 +41,11 @@ def category_find(*, slug: str) -> Category | None:
     return Category.objects.filter(slug=slug).first()
 
 
+async def category_afind(*, slug: str) -> Category | None:
+    """The category with this slug, for code on the event loop."""
+    return await Category.objects.filter(slug=slug).afirst()
+
+
 def live_streams(*, category: Category | None = None, query: str = "") -> QuerySet[Stream]:
     """Live streams, newest first; of a category, and with `query` in title, broadcaster or category, in any case."""
     streams = Stream.objects.filter(status=StreamStatus.LIVE)
@@ -74,6 +79,8 @@ def directory(*, category: Category | None = None, query: str = "", offset: int 
     # in_bulk on the matching rows: what has ended since it was ranked falls out here.
     rows = matching.select_related("broadcaster", "category").in_bulk(ids)
     cards = [StreamCard(rows[pk], counts[pk].current, counts[pk].peak) for pk in ids if pk in rows]
+    # The ranking may be some seconds older than the counts; within a page the order follows what the page says.
+    cards.sort(key=lambda card: -(card.viewers or 0))
     return Directory(cards, counts_available=True)
 
 
@@ -99,6 +106,11 @@ def _ids_by_viewers(
 def stream_find(*, stream_id: int) -> Stream | None:
     """The stream with its broadcaster and category."""
     return Stream.objects.select_related("broadcaster__user", "category").filter(pk=stream_id).first()
+
+
+async def stream_astatus(*, stream_id: int) -> str | None:
+    """Whether the stream is live or ended, for code on the event loop; None for an unknown one."""
+    return await Stream.objects.filter(pk=stream_id).values_list("status", flat=True).afirst()
 
 
 def stream_counts(*, stream: Stream) -> ports.Counts | None:
