@@ -3,9 +3,23 @@
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.embedded")
 
 app = Celery("fullhouse")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# A task that no worker took before it is due again is dropped (expires): after an hour without workers there is one
+# sweep to do and not 1,200.
+app.conf.beat_schedule = {
+    "audience-sweep": {"task": "apps.audience.tasks.sweep", "schedule": 3.0, "options": {"expires": 3}},
+    "audience-reindex": {"task": "apps.audience.tasks.reindex", "schedule": 30.0, "options": {"expires": 30}},
+    "audience-reconcile": {"task": "apps.audience.tasks.reconcile", "schedule": 30.0, "options": {"expires": 30}},
+    "analytics-snapshot": {
+        "task": "apps.analytics.tasks.snapshot",
+        "schedule": crontab(minute="*/5"),  # on the clock's marks, whenever beat was started
+        "options": {"expires": 240},  # later than this it would be taken for the next mark
+    },
+}

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 class ViewerHistory(models.Model):
     """One stream's figures at one 5-minute mark of the clock.
 
-    All figures are viewers (people, not tabs): `current` at that moment, `peak` the most at once and `total` the
-    arrivals since the stream started, `unique_today` the different ones of that day in Seoul, by HyperLogLog (standard error 0.81%).
+    `current` viewers (people, not tabs) at that moment, `peak` the most at once and `total` the visits since the stream
+    started, `unique_today` the different viewers of that day in Seoul, an estimate with a standard error of 0.81%.
     """
 
     # Clustered by stream: a chart of one stream reads neighbouring rows. Partitioned by month of captured_at later.
@@ -24,7 +24,7 @@ class ViewerHistory(models.Model):
     captured_at = models.DateTimeField(_("captured at"))
     current = models.PositiveIntegerField(_("current viewers"))
     peak = models.PositiveIntegerField(_("peak viewers"))
-    total = models.PositiveIntegerField(_("total viewers"))
+    total = models.PositiveBigIntegerField(_("visits"))
     unique_today = models.PositiveIntegerField(_("unique viewers today"))
 
     class Meta:
