@@ -11,9 +11,12 @@ register = template.Library()
 
 
 @register.filter
-def figure(value: int | None) -> str:
-    """12345 -> "12,345" (English and Korean group alike); a figure that is not known shows as a dash."""
-    return "—" if value is None else f"{value:,}"
+def figure(value: int | str | None) -> str:
+    """12345 -> "12,345" (English and Korean group alike); a figure that is not known shows as a dash.
+
+    Templates make an attribute of None an empty string, so that is not known either.
+    """
+    return f"{value:,}" if isinstance(value, int) else "—"
 
 
 @register.filter
