@@ -11,6 +11,7 @@ urlpatterns = [
     path("api/", api_urls()),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
+    path("", include("apps.operations.urls")),
     path("", include("django_prometheus.urls")),
 ]
 

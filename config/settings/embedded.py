@@ -17,6 +17,7 @@ if not os.environ.get("SECRET_KEY"):
     os.environ["SECRET_KEY"] = _secret_file.read_text()
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR_DIR / 'fullhouse.sqlite3'}")
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:6379/0")
+os.environ.setdefault("FULLHOUSE_STATIC_ROOT", str(VAR_DIR / "staticfiles"))
 
 from .base import *  # noqa: E402  the environment above must be set first
 from .base import ALLOWED_HOSTS, DATABASES  # noqa: E402
