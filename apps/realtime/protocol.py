@@ -234,7 +234,7 @@ class LeanWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _between_frames(self) -> bool:
         """Whether the parser waits for a frame's first byte, so that ``data`` is not the middle of one."""
-        waits_in = cast(GeneratorType[None, None, None], self.conn.parser).gi_yieldfrom
+        waits_in = cast("GeneratorType[None, None, None]", self.conn.parser).gi_yieldfrom
         return waits_in is not None and waits_in.gi_code is _AT_EOF and self.conn.state is OPEN
 
     def start_keepalive(self) -> None:
