@@ -73,6 +73,7 @@ class _Frames(WSListener):
             self.viewer.message_received(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
             self.viewer.close_code = frame.get_close_code().value
+            self.viewer.close_reason = frame.get_close_reason() or ""
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
 
@@ -88,6 +89,7 @@ class Viewer:
         self.present = False
         self.gone = False
         self.close_code = 0
+        self.close_reason = ""
         self._house = house
         self._changed = changed
         self._transport: WSTransport | None = None
@@ -142,7 +144,7 @@ class Viewer:
                 if self.leaving or self.close_code == STREAM_ENDED:
                     return
                 if self.close_code in FINAL_CODES:
-                    self._house.tally.errors[f"closed with {self.close_code}"] += 1
+                    self._house.tally.errors[f"closed with {self.close_code} ({self.close_reason})"] += 1
                     return
                 failures = 0 if was_counted else failures + 1
                 if self.close_code != SERVICE_RESTART:

@@ -1,0 +1,118 @@
+"""The servers that a benchmark measures: a private Redis, a private SQLite file and one `manage.py serve` worker.
+
+The server has a core to itself; Redis and the client share the rest. Everything lives in a folder that goes with the run.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.services.folder import make_folder
+from tests.services.redis_server import RedisServer
+from tests.services.web import WebServer
+
+from .figures import Window
+from .machine import cores, cpu_seconds, file_limit_raise, memory_kib, running_on
+
+if TYPE_CHECKING:
+    from apps.streams.models import Stream
+
+
+class House:
+    """Start with `with House() as house`; settings are loaded inside, so import the apps' modules after that."""
+
+    def __enter__(self) -> "House":
+        self.folder: Path = make_folder()
+        file_limit_raise()
+        self.server_cores, self.other_cores = cores()
+        os.sched_setaffinity(0, self.other_cores)
+        self.redis = RedisServer(self.folder / "redis").start()
+        self.env = {
+            "DJANGO_SETTINGS_MODULE": "config.settings.embedded",
+            "FULLHOUSE_VAR": str(self.folder / "var"),
+            "DATABASE_URL": f"sqlite:///{self.folder / 'fullhouse.sqlite3'}",
+            "REDIS_URL": self.redis.url,
+            "SUPPORT_REDIS_URL": self.redis.url,
+            "FULLHOUSE_STATIC_ROOT": str(self.folder / "static"),
+            "SECRET_KEY": os.urandom(32).hex(),
+            "LOG_LEVEL": "WARNING",
+        }
+        os.environ.update(self.env)
+        self._prepare()
+        with running_on(self.server_cores):
+            self.web = WebServer(self.folder, self.env)
+        self.web.wait_ready()
+        self._redis_client = self.redis.client()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._redis_client.close()
+        self.web.stop()
+        self.redis.remove()
+
+    def _prepare(self) -> None:
+        import django
+        from django.core.management import call_command
+
+        django.setup()
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+
+    @property
+    def server_pids(self) -> list[int]:
+        """The worker, which is the command itself when there is one."""
+        return [self.web.pid, *self.web.process.children()]
+
+    def streams_make(self, number: int) -> "list[Stream]":
+        """So many live streams, through the services that a broadcaster's page uses."""
+        from django.db import transaction
+
+        from apps.streams.services import broadcaster_ensure, category_ensure, stream_start
+
+        categories = [category_ensure(slug=f"load-{n}", name=f"Load {n}", position=n) for n in range(min(number, 10))]
+        with transaction.atomic():  # one commit for all; each stream is announced after it
+            return [
+                stream_start(
+                    broadcaster=broadcaster_ensure(name=f"Broadcaster {n}", slug=f"load-{n}"),
+                    category=categories[n % len(categories)],
+                    title=f"Stream {n}",
+                )
+                for n in range(number)
+            ]
+
+    def current(self, stream_id: int) -> int:
+        """Viewers as Redis has them."""
+        from apps.audience import store
+
+        with self.redis.client() as client:
+            return store.figures_of(client.execute_command(*store.figures(stream_id))).current
+
+    def server_meter(self) -> "Meter":
+        """Measures the server from now on."""
+        return Meter(lambda: cpu_seconds(self.server_pids))
+
+    def redis_meter(self) -> "Meter":
+        """Measures Redis from now on, to the microsecond."""
+        return Meter(self._redis_cpu)
+
+    def server_kib(self) -> int:
+        """Memory of the server."""
+        return memory_kib(self.server_pids)
+
+    def _redis_cpu(self) -> float:
+        info: Any = self._redis_client.info("cpu")
+        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+
+class Meter:
+    """CPU and time since it was made."""
+
+    def __init__(self, read: Any) -> None:
+        self._read = read
+        self._cpu, self._at = read(), time.monotonic()
+
+    def window(self, events: int = 0) -> Window:
+        """Since the start."""
+        cpu = self._read()
+        return Window(time.monotonic() - self._at, cpu - self._cpu, events)
