@@ -14,8 +14,8 @@ CHECKS = {"/health/live": views.live, "/health/ready": views.ready}
 
 @sync_and_async_middleware
 def health_checks(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Put first. A load balancer asks by IP address, which ALLOWED_HOSTS would refuse, and a busy server must not answer
-    late because sessions and languages are looked up in threads first."""
+    """Put first. A load balancer asks by IP address, which ALLOWED_HOSTS would refuse, and a busy server must not
+    answer late because sessions and languages are looked up in threads first."""
     if not iscoroutinefunction(get_response):
         return get_response  # the URLs answer
 

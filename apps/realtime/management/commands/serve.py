@@ -12,6 +12,8 @@ from apps.realtime.listener import Address, BadAddress, PortTaken, file_limit_ra
 from apps.realtime.server import WorkerOptions, worker_run
 from apps.realtime.supervisor import supervise
 
+logger = logging.getLogger(__name__)
+
 ROLES = ("all", "core", "gate", "admin")
 TAKEN = 2
 
@@ -76,11 +78,9 @@ class Command(BaseCommand):
             sys.exit(TAKEN)
         with reserved:
             if options["workers"] > 1:
+                logger.info("Serving http://%s with %d workers", bound, options["workers"])
                 supervise(
-                    command=self.worker_command(bound, options),
-                    count=options["workers"],
-                    cwd=str(settings.BASE_DIR),
-                    report=lambda text: logging.getLogger(__name__).info("Serving http://%s with %s", bound, text),
+                    command=self.worker_command(bound, options), count=options["workers"], cwd=str(settings.BASE_DIR)
                 )
                 return
             listener = listener_create(bound, backlog=options["backlog"], buffer_bytes=options["socket_buffer"])
