@@ -77,7 +77,9 @@ class StreamFilter(Schema):
     """Which live streams."""
 
     category: str = Field("", max_length=60, description="Slug of a category")
-    q: str = Field("", max_length=QUERY_MAX_LENGTH, description="Text in title, broadcaster or category")
+    q: str = Field(
+        "", max_length=QUERY_MAX_LENGTH, pattern=r"^[^\x00]*$", description="Text in title, broadcaster or category"
+    )
     limit: int = Field(24, ge=1, le=100)
     offset: int = Field(0, ge=0, le=MAX_OFFSET)
 

@@ -1,4 +1,4 @@
-"""A plain audience for the tests of streams: the promises of the port kept with dictionaries, and a switch to lose it."""
+"""A plain audience for the tests of streams: the port's promises kept with dictionaries, and a switch to lose it."""
 
 from collections.abc import Sequence
 

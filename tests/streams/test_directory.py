@@ -1,6 +1,7 @@
 """The directory: order, pages, categories, search, and what it says while counts cannot be read."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -154,7 +155,7 @@ def test_text_of_others_is_escaped(client: Client, house: PlainAudience, new_str
 
 
 def test_a_page_takes_few_queries_however_many_cards(
-    client: Client, house: PlainAudience, new_stream: NewStream, django_assert_num_queries: Callable[..., object]
+    client: Client, house: PlainAudience, new_stream: NewStream, django_assert_num_queries: Any
 ):
     for _ in range(30):
         house.seat(new_stream(), 5)

@@ -18,16 +18,17 @@ RACERS = 4
 @contextmanager
 def guard_off() -> Iterator[None]:
     """The table without its unique constraint."""
-    (guard,) = [one for one in Stream._meta.constraints if one.name == "streams_one_live_each"]
+    constraints = Stream._meta.constraints
+    guard = next(one for one in constraints if one.name == "streams_one_live_each")
     # SQLite makes the table anew from what the model says, so the model must say it, too.
-    Stream._meta.constraints.remove(guard)
+    Stream._meta.constraints = [one for one in constraints if one is not guard]
     with connection.schema_editor() as editor:
         editor.remove_constraint(Stream, guard)
     try:
         yield
     finally:
         Stream.objects.all().delete()
-        Stream._meta.constraints.append(guard)
+        Stream._meta.constraints = constraints
         with connection.schema_editor() as editor:
             editor.add_constraint(Stream, guard)
 
