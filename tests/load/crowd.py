@@ -91,7 +91,7 @@ class Crowd:
         self.received_at = time.monotonic()
 
     async def join(self, ticket: Ticket) -> tuple[Visitor, float] | None:
-        """Connect and wait for the first count: the visitor and the seconds it took. None, and a failure, if refused."""
+        """Connect and wait for the first count: the visitor and the seconds it took. None if that failed."""
         self._opened += 1
         started = time.monotonic()
         try:

@@ -1,6 +1,6 @@
 """The servers that a benchmark measures: a private Redis, a private SQLite file and one `manage.py serve` worker.
 
-The server has a core to itself; Redis and the client share the rest. Everything lives in a folder that goes with the run.
+The server has a core to itself; Redis and the client share the rest. All of it is in a folder that goes with the run.
 """
 
 import os
@@ -60,6 +60,11 @@ class House:
         call_command("collectstatic", interactive=False, verbosity=0)
 
     @property
+    def address(self) -> str:
+        """host:port of the server."""
+        return self.web.base_url.removeprefix("http://")
+
+    @property
     def server_pids(self) -> list[int]:
         """The worker, which is the command itself when there is one."""
         return [self.web.pid, *self.web.process.children()]
@@ -85,8 +90,7 @@ class House:
         """Viewers as Redis has them."""
         from apps.audience import store
 
-        with self.redis.client() as client:
-            return store.figures_of(client.execute_command(*store.figures(stream_id))).current
+        return store.figures_of(self._redis_client.execute_command(*store.figures(stream_id))).current
 
     def server_meter(self) -> "Meter":
         """Measures the server from now on."""
