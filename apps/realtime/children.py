@@ -1,8 +1,8 @@
 """Child processes that are kept alive: started, restarted when they die, and stopped in order.
 
 A child is a program of its own, never a fork of this process (a fork after Django has loaded would share connections
-and locks). It leads its own session, so that a Ctrl-C in the terminal reaches the parent alone, which stops its children
-in the order that it knows; and it is tethered, so that it does not outlive a parent that was killed.
+and locks). It leads its own session, so that a Ctrl-C in the terminal reaches the parent alone, which then stops its
+children in the right order; and it is tethered, so that it does not outlive a parent that was killed.
 """
 
 import asyncio
@@ -58,6 +58,7 @@ class Child:
                 process.terminate()
             code = await process.wait()
             self.process = None
+            _sweep(process.pid)
             if self.leaving.is_set():
                 return
             short_lives = 0 if loop.time() - born >= HEALTHY_SECONDS else short_lives + 1
@@ -100,5 +101,10 @@ class Child:
         """SIGKILL it and all that it started."""
         self.leaving.set()
         if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+            _sweep(self.process.pid)
+
+
+def _sweep(group: int) -> None:
+    """SIGKILL what is left of a child's process group: a killed Celery worker leaves its beat behind."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

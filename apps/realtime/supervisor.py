@@ -27,10 +27,15 @@ async def _run(*, command: Sequence[str], count: int, cwd: str, env: dict[str, s
     workers = [
         Child(f"Worker {number}", command, cwd=cwd, env=env, on_death=on_death) for number in range(1, count + 1)
     ]
+
+    def pass_on(number: signal.Signals) -> None:
+        # A second signal reaches the workers too, and ends them at once.
+        for worker in workers:
+            worker.send(number)
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        # A second signal reaches the workers too, and ends them at once.
-        loop.add_signal_handler(number, lambda number=number: [worker.send(number) for worker in workers])
+        loop.add_signal_handler(number, pass_on, number)
     await asyncio.gather(*(worker.keep() for worker in workers))
 
 
