@@ -9,6 +9,8 @@ import { compact, number, timeOfDay, timeOfDayShort } from "./format.js";
 
 const WINDOW_S = 15 * 60;
 const HEADROOM = 1.15;
+// People come whole: 1, 2, 5, 10, 20 ... up to 5 million between two lines.
+const WHOLE_STEPS = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
 
 const colour = (element, property = "color") => getComputedStyle(element).getPropertyValue(property);
 
@@ -91,13 +93,13 @@ export class Trail {
       {
         width: this.box.clientWidth,
         height: this.box.clientHeight,
-        padding: [8, 4, 0, 0],
+        padding: [8, 16, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: line } },
         scales: { x: { auto: false }, y: { auto: false } },
         axes: [
-          { ...axis, size: 24, gap: 6, space: 80, grid: { show: false }, values: (_, times) => times.map(timeOfDayShort) },
-          { ...axis, size: 46, gap: 6, space: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6], values: (_, counts) => counts.map(compact) },
+          { ...axis, size: 24, gap: 6, space: 64, grid: { show: false }, values: (_, times) => times.map(timeOfDayShort) },
+          { ...axis, size: 46, gap: 6, space: 34, incrs: WHOLE_STEPS, values: (_, counts) => counts.map(compact) },
         ],
         series: [
           {},

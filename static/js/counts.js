@@ -1,58 +1,40 @@
 /**
  * Counts of many streams on one page, over one socket.
  *
- * Every element with `data-count-of="ID"` shows that stream's viewers now. Only ids on or near the screen are watched,
- * so a long page costs the server no more than what is looked at.
+ * Every element with `data-count-of="ID"` shows that stream's viewers now. All ids of the page are watched, not just
+ * those on the screen: most visitors then watch the same set, and the server encodes one message for all of them.
  */
 
 import { showNumber } from "./digits.js";
 import { LiveSocket } from "./socket.js";
 
 const MOST_IDS = 60; // the server's limit for one watch
-const SETTLE_MS = 150; // scrolling passes many cards; ask once it slows down
 
 /**
  * @param {object} options
- * @param {Document | Element} options.root where to look for counts
- * @param {(id: string, viewers: number | null) => void} [options.onCount] null: the stream is not live any more
- * @param {(fresh: boolean) => void} [options.onFresh] whether the figures can be believed
+ * @param {(id: string, viewers: number | null) => void} options.onCount null: the stream is not live any more
+ * @param {(fresh: boolean) => void} options.onFresh whether the figures can be believed
  */
-export function followCounts({ root, onCount = () => {}, onFresh = () => {} }) {
-  const places = Map.groupBy
-    ? Map.groupBy(root.querySelectorAll("[data-count-of]"), (element) => element.dataset.countOf)
-    : new Map([...root.querySelectorAll("[data-count-of]")].map((element) => [element.dataset.countOf, [element]]));
+export function followCounts({ onCount, onFresh }) {
+  const places = new Map();
+  for (const element of document.querySelectorAll("[data-count-of]")) places.set(element.dataset.countOf, element);
   if (!places.size) return;
 
-  const seen = new Set();
-  let timer = 0;
-  const watch = () => ({ type: "watch", ids: [...seen].slice(0, MOST_IDS).map(Number) });
-
+  let pings = 0;
   const socket = new LiveSocket({
     address: () => "/ws/directory/",
-    hello: watch,
-    probe: watch, // answered with all counts at once
+    hello: () => ({ type: "watch", ids: [...places.keys()].slice(0, MOST_IDS).map(Number) }),
+    probe: () => ({ type: "ping", id: ++pings }),
     onFrame(frame) {
-      onFresh(frame.type === "counts");
+      if (frame.type === "stale") return onFresh(false);
       if (frame.type !== "counts") return;
+      onFresh(true);
       for (const [id, viewers] of Object.entries(frame.counts)) {
-        for (const element of places.get(id) ?? []) showNumber(element, viewers);
+        showNumber(places.get(id), viewers);
         onCount(id, viewers);
       }
     },
     onState: (state) => state.name === "waiting" && onFresh(false),
   });
-
-  const observer = new IntersectionObserver(
-    (entries) => {
-      for (const entry of entries) {
-        if (entry.isIntersecting) seen.add(entry.target.dataset.countOf);
-        else seen.delete(entry.target.dataset.countOf);
-      }
-      clearTimeout(timer);
-      timer = setTimeout(() => socket.send(watch()), SETTLE_MS);
-    },
-    { rootMargin: "50% 0px" },
-  );
-  for (const elements of places.values()) for (const element of elements) observer.observe(element);
   socket.start();
 }

@@ -20,7 +20,7 @@ export function showNumber(element, value) {
   element.dataset.value = after;
   element.textContent = text;
   const moves = before && after && !still.matches && document.visibilityState === "visible";
-  if (moves) slide(element, old, [...text], value > Number(before) ? 0.4 : -0.4);
+  if (moves) slide(element, old, [...text], value > Number(before) ? 0.25 : -0.25);
 }
 
 async function slide(element, old, chars, em) {

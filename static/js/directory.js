@@ -24,7 +24,6 @@ function over(card) {
 }
 
 followCounts({
-  root: document,
   onCount(id, count) {
     const card = byId.get(id);
     if (!card) return;

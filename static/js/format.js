@@ -6,8 +6,8 @@ const whole = new Intl.NumberFormat(locale);
 const short = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
 const ago = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
 const clock = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit", second: "2-digit" });
-const clockShort = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
-const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+// An axis has no room for "오전" or "AM".
+const clockShort = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 /** 12345 -> "12,345" */
 export const number = (value) => whole.format(value);
@@ -33,9 +33,6 @@ export function duration(seconds) {
 /** Epoch seconds -> a time of day */
 export const timeOfDay = (epoch) => clock.format(epoch * 1000);
 export const timeOfDayShort = (epoch) => clockShort.format(epoch * 1000);
-
-/** A Date -> date and time in the visitor's own time zone */
-export const dateAndTime = (date) => moment.format(date);
 
 /** Fill a translated text: fill("in {n} s", {n: 3}) -> "in 3 s" */
 export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);

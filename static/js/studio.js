@@ -8,7 +8,6 @@ const notice = document.querySelector("[data-stale-notice]");
 
 keepTime(document);
 followCounts({
-  root: document,
   onCount: (id, viewers) => viewers === null && location.reload(),
   onFresh: (fresh) => (notice.hidden = fresh),
 });
