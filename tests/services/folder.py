@@ -6,6 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from .process import kill_all
+
 PREFIX = "fullhouse-"
 # A database of tests needs no disk: memory when there is enough of it (containers often give /dev/shm 64 MB only).
 MEMORY_FOLDER = Path("/dev/shm")
@@ -43,5 +45,11 @@ def make_folder() -> Path:
     base = _base()
     remove_leftovers(base)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove, folder)
     return folder
+
+
+def _remove(folder: Path) -> None:
+    # In this order: a server that still runs would write new files behind our back.
+    kill_all()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 import getpass
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,8 @@ class MariaDBServer:
         self._process.wait_ready(self._answers, deadline=60, not_yet=(MySQLdb.OperationalError,))
 
     def _install(self, data: Path, user: str) -> None:
-        made = subprocess.run(
+        install = Process(
+            "mariadb-install-db",
             [
                 find_program("mariadb-install-db"),
                 "--no-defaults",
@@ -82,15 +82,16 @@ class MariaDBServer:
                 "--skip-test-db",
                 "--innodb-log-file-size=32M",
             ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
+            log=self.folder / "install.log",
         )
-        if made.returncode != 0:
+        try:
+            code = install.wait(deadline=60)
+        finally:
+            # It is a shell script: whatever it started must not go on writing.
+            install.kill()
+        if code != 0:
             shutil.rmtree(data, ignore_errors=True)
-            raise ProcessFailed(f"mariadb-install-db ended with {made.returncode}\n{made.stdout[-4000:]}")
+            raise ProcessFailed(f"mariadb-install-db ended with {code}\n{install.log_tail()}")
 
     def _answers(self) -> bool:
         self.connect().close()

@@ -210,11 +210,19 @@ def kill_all() -> None:
         process.kill()
 
 
+def _is_gone(pid: int) -> bool:
+    """True for a zombie, too: it has ended, and whoever inherited it has not looked yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def wait_until_gone(pids: Sequence[int], deadline: float = 10.0) -> None:
-    """Wait until none of these processes exists, ours or not."""
+    """Wait until none of these processes runs, ours or not."""
     end = time.monotonic() + deadline
-    left = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    left = [pid for pid in pids if not _is_gone(pid)]
     while left and time.monotonic() < end:
         time.sleep(0.02)
-        left = [pid for pid in left if Path(f"/proc/{pid}").exists()]
+        left = [pid for pid in left if not _is_gone(pid)]
     assert left == [], f"still running after {deadline:g} s: {left}"

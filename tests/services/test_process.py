@@ -57,6 +57,7 @@ def test_children_of_a_killed_test_run_are_killed_by_the_kernel(tmp_path: Path) 
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom tests.services.process import Process\n"
         f"p = Process('orphan', {SLEEPER!r}, log=Path({str(tmp_path / 'log')!r}))\n"
+        "p.wait_ready(lambda: 'up' in p.log_tail(), deadline=20, not_yet=())\n"
         "print(p.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
