@@ -234,8 +234,8 @@ class LeanWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _between_frames(self) -> bool:
         """Whether the parser waits for a frame's first byte, so that ``data`` is not the middle of one."""
-        waits_in = cast("GeneratorType[None, None, None]", self.conn.parser).gi_yieldfrom
-        return waits_in is not None and waits_in.gi_code is _AT_EOF and self.conn.state is OPEN
+        parser = cast("GeneratorType[None, None, None]", self.conn.parser)
+        return getattr(parser.gi_yieldfrom, "gi_code", None) is _AT_EOF and self.conn.state is OPEN
 
     def start_keepalive(self) -> None:
         """Ping first at a random moment of the interval, so that sockets opened together are not pinged together."""
