@@ -102,6 +102,16 @@ def test_the_next_mark_appends_and_peaks_never_fall() -> None:
     assert current() == [(stream.pk, 0, 2, 2, 2)]
 
 
+def test_a_run_that_was_held_up_does_not_undo_a_newer_one() -> None:
+    stream = stream_make("busy")
+    viewers_arrive(stream, "u1", "u2")
+    snapshot_take(now=MARK + 300 * SECOND)
+    viewers_leave(stream, "u1")
+    snapshot_take(now=MARK)
+    assert current() == [(stream.pk, 2, 2, 2, 2)]
+    assert CurrentViewers.objects.get().captured_at == MARK + 300 * SECOND
+
+
 def test_an_empty_house_writes_nothing() -> None:
     assert snapshot_take(now=MARK) == 0
     assert (history(), current()) == ([], [])
