@@ -105,11 +105,11 @@ def stream_list(request: HttpRequest, chosen: Query[StreamFilter]) -> StreamList
     category = selectors.category_find(slug=chosen.category) if chosen.category else None
     if chosen.category and category is None:
         raise Http404("There is no such category.")
-    query = chosen.q.strip()
-    found = selectors.directory(category=category, query=query, offset=chosen.offset, limit=chosen.limit)
+    streams = selectors.live_find(category=category, query=chosen.q.strip())
+    found = selectors.directory(streams=streams, offset=chosen.offset, limit=chosen.limit)
     return StreamListOut(
         items=[StreamOut.of(card.stream, viewers=card.viewers, peak=card.peak) for card in found.cards],
-        total=selectors.live_count(category=category, query=query),
+        total=streams.total,
     )
 
 

@@ -15,6 +15,19 @@ RANKING_DEPTH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
+class LiveStreams:
+    """Which live streams a page is about: all, a category's, or what a search found (`found`, newest first)."""
+
+    category: Category | None
+    rows: QuerySet[Stream]
+    total: int
+    found: list[int] | None
+
+
+NO_STREAMS = LiveStreams(category=None, rows=Stream.objects.none(), total=0, found=[])
+
+
+@dataclass(frozen=True, slots=True)
 class StreamCard:
     """A stream in a list. The figures are None when they cannot be read now."""
 
@@ -46,60 +59,60 @@ async def category_afind(*, slug: str) -> Category | None:
     return await Category.objects.filter(slug=slug).afirst()
 
 
-def live_streams(*, category: Category | None = None, query: str = "") -> QuerySet[Stream]:
-    """Live streams, newest first; of a category, and with `query` in title, broadcaster or category, in any case."""
-    streams = Stream.objects.filter(status=StreamStatus.LIVE)
+def live_find(*, category: Category | None = None, query: str = "") -> LiveStreams:
+    """Live streams; of a category, and with `query` in title, broadcaster or category, in upper or lower case."""
+    rows = Stream.objects.filter(status=StreamStatus.LIVE).order_by("-started_at", "-id")
     if category is not None:
-        streams = streams.filter(category=category)
-    if query:
-        # Django escapes %, _ and \ for LIKE, so they mean themselves.
-        streams = streams.filter(
-            Q(title__icontains=query)
-            | Q(broadcaster__name__icontains=query)
-            | Q(category__name__icontains=query)
-            | Q(category__name_ko__icontains=query)
-        )
-    return streams.order_by("-started_at", "-id")
+        rows = rows.filter(category=category)
+    if not query:
+        return LiveStreams(category=category, rows=rows, total=rows.count(), found=None)
+    # The few categories are matched first, which saves a join for every live row. Django escapes %, _ and \ for LIKE,
+    # so they mean themselves.
+    categories = Category.objects.filter(Q(name__icontains=query) | Q(name_ko__icontains=query))
+    named = Q(title__icontains=query) | Q(broadcaster__name__icontains=query)
+    found = list(rows.filter(named | Q(category__in=[one.pk for one in categories])).values_list("pk", flat=True))
+    return LiveStreams(category=category, rows=rows, total=len(found), found=found)
 
 
-def live_count(*, category: Category | None = None, query: str = "") -> int:
-    """How many live streams match."""
-    return live_streams(category=category, query=query).count()
-
-
-def directory(*, category: Category | None = None, query: str = "", offset: int = 0, limit: int = 24) -> Directory:
-    """Live streams from `offset` on, most viewers first; newest first when the audience cannot be asked."""
-    matching = live_streams(category=category, query=query)
+def directory(*, streams: LiveStreams, offset: int = 0, limit: int = 24) -> Directory:
+    """Some of these streams, most viewers first; newest first when the audience cannot be asked."""
     try:
-        ids = _ids_by_viewers(matching, category=category, searching=bool(query), offset=offset, limit=limit)
+        ids = _ids_by_viewers(streams, offset=offset, limit=limit)
         counts = ports.audience().counts(ids)
     except ports.AudienceUnavailable:
-        newest = matching.select_related("broadcaster", "category")[offset : offset + limit]
-        return Directory([StreamCard(stream, None, None) for stream in newest], counts_available=False)
-    # in_bulk on the matching rows: what has ended since it was ranked falls out here.
-    rows = matching.select_related("broadcaster", "category").in_bulk(ids)
-    cards = [StreamCard(rows[pk], counts[pk].current, counts[pk].peak) for pk in ids if pk in rows]
+        ids = list(_ids_newest_first(streams)[offset : offset + limit])
+        cards = [StreamCard(stream, None, None) for stream in _in_order(streams, ids)]
+        return Directory(cards, counts_available=False)
+    cards = [StreamCard(one, counts[one.pk].current, counts[one.pk].peak) for one in _in_order(streams, ids)]
     # The ranking may be some seconds older than the counts; within a page the order follows what the page says.
     cards.sort(key=lambda card: -(card.viewers or 0))
     return Directory(cards, counts_available=True)
 
 
-def _ids_by_viewers(
-    matching: QuerySet[Stream], *, category: Category | None, searching: bool, offset: int, limit: int
-) -> list[int]:
-    category_id = category.pk if category else None
-    if not searching:
+def _in_order(streams: LiveStreams, ids: list[int]) -> list[Stream]:
+    # Read from the live rows: what has ended since it was ranked or found falls out here.
+    rows = streams.rows.select_related("broadcaster", "category").in_bulk(ids)
+    return [rows[pk] for pk in ids if pk in rows]
+
+
+def _ids_newest_first(streams: LiveStreams) -> Sequence[int] | QuerySet[Stream, int]:
+    return streams.found if streams.found is not None else streams.rows.values_list("pk", flat=True)
+
+
+def _ids_by_viewers(streams: LiveStreams, *, offset: int, limit: int) -> list[int]:
+    category_id = streams.category.pk if streams.category else None
+    if streams.found is None:
         page = ports.audience().ranking(category_id=category_id, offset=offset, limit=limit)
         if len(page) == limit:
             return page
     # A search, or the end of the ranking. Streams that nobody has entered yet may be missing from the ranking, and
     # after a wipe of Redis all are, for a heartbeat: they follow the ranked ones, newest first.
-    live = list(matching.values_list("pk", flat=True))
-    known = set(live)
+    newest_first = list(_ids_newest_first(streams))
+    known = set(newest_first)
     ranking = ports.audience().ranking(category_id=category_id, offset=0, limit=RANKING_DEPTH)
     ranked = [pk for pk in ranking if pk in known]
     behind = known.difference(ranked)
-    ordered = ranked + [pk for pk in live if pk in behind]
+    ordered = ranked + [pk for pk in newest_first if pk in behind]
     return ordered[offset : offset + limit]
 
 

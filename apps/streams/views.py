@@ -23,18 +23,16 @@ def directory(request: HttpRequest) -> HttpResponse:
     category = _chosen_category(request)
     form = SearchForm({"q": request.GET.get("q", "")})
     query = form.cleaned_data["q"] if form.is_valid() else ""
-    total = selectors.live_count(category=category, query=query) if form.is_valid() else 0
-    page = Paginator(range(total), CARDS_PER_PAGE).get_page(request.GET.get("page"))
-    found = selectors.Directory([], counts_available=True)
-    if form.is_valid():
-        found = selectors.directory(
-            category=category, query=query, offset=max(0, page.start_index() - 1), limit=CARDS_PER_PAGE
-        )
+    streams = selectors.live_find(category=category, query=query) if form.is_valid() else selectors.NO_STREAMS
+    page = Paginator(range(streams.total), CARDS_PER_PAGE).get_page(request.GET.get("page"))
+    shown = selectors.Directory([], counts_available=True)
+    if streams.total:
+        shown = selectors.directory(streams=streams, offset=page.start_index() - 1, limit=CARDS_PER_PAGE)
     chosen = {"q": query, "category": category.slug if category else ""}
     context = {
-        "cards": found.cards,
-        "counts_available": found.counts_available,
-        "total": total,
+        "cards": shown.cards,
+        "counts_available": shown.counts_available,
+        "total": streams.total,
         "page_obj": page,
         "page_range": list(page.paginator.get_elided_page_range(page.number)),
         "query": query,

@@ -172,5 +172,5 @@ def test_the_directory_is_only_read(client: Client, house: PlainAudience, method
 def test_live_streams_are_found_by_index(new_stream: NewStream):
     """The table's index serves the list: no sort of the whole table, no scan of the history."""
     new_stream()
-    plan = selectors.live_streams().explain()
+    plan = selectors.live_find().rows.explain()
     assert "streams_live" in plan

@@ -1,0 +1,32 @@
+"""What stands around the pages: language, metrics, and pages for addresses that are not there."""
+
+import pytest
+from django.test import Client
+
+from tests.streams.house import PlainAudience
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+def test_the_language_is_chosen_and_kept(client: Client, house: PlainAudience):
+    response = client.post("/i18n/setlang/", {"language": "ko", "next": "/"})
+    assert (response.status_code, response["Location"]) == (302, "/")
+    assert '<html lang="ko"' in client.get("/").content.decode()
+    client.post("/i18n/setlang/", {"language": "en", "next": "/"})
+    assert '<html lang="en"' in client.get("/").content.decode()
+
+
+def test_the_language_page_sends_nobody_away(client: Client):
+    assert client.post("/i18n/setlang/", {"language": "ko", "next": "https://evil.example/"})["Location"] == "/"
+
+
+def test_metrics_are_exported(client: Client, house: PlainAudience):
+    client.get("/")
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    assert "django_http_requests_total_by_view_transport_method_total{" in response.content.decode()
+
+
+def test_an_address_that_is_not_there_is_a_page(client: Client):
+    response = client.get("/nothing/here/")
+    assert (response.status_code, response["Content-Type"]) == (404, "text/html; charset=utf-8")
