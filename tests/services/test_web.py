@@ -19,7 +19,7 @@ def test_web_serves_on_its_own_port_and_drains(web: Callable[..., WebServer]) ->
     assert get_status(f"{server.base_url}/no-such-page") == 404
     workers = server.process.children()
     assert len(workers) >= 2
-    assert server.terminate(deadline=20) == 0
+    assert server.terminate(deadline=60) == 0
     wait_until_gone(workers)
 
 

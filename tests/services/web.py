@@ -77,9 +77,9 @@ class WebServer:
         return None if deadline is None else self.process.wait(deadline)
 
     def kill(self) -> None:
-        """kill -9 the supervisor and its workers."""
+        """kill -9 the supervisor; its workers end with it (wait_until_gone tells when)."""
         self.process.kill()
 
     def stop(self) -> None:
         """Drain and end, at the end of a test."""
-        self.process.stop(deadline=20)
+        self.process.stop(deadline=30)

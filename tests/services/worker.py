@@ -50,4 +50,4 @@ class Worker:
 
     def stop(self) -> None:
         """Finish the running task and end."""
-        self.process.stop(deadline=20)
+        self.process.stop(deadline=30)
