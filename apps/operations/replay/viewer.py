@@ -20,6 +20,7 @@ HANDSHAKE_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 SERVICE_RESTART = 1012
 STREAM_ENDED = 4410
+EXPECTED_CODES = frozenset({SERVICE_RESTART, STREAM_ENDED})
 # The server said what is wrong with this session itself; coming back would only repeat it.
 FINAL_CODES = frozenset({4400, 4403, 4404, 4409})
 
@@ -147,8 +148,6 @@ class Viewer:
                     self._house.tally.errors[f"closed with {self.close_code} ({self.close_reason})"] += 1
                     return
                 failures = 0 if was_counted else failures + 1
-                if self.close_code != SERVICE_RESTART:
-                    self._house.tally.errors[f"lost with {self.close_code or 'no close frame'}"] += 1
                 ceiling = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**failures)
                 if self.close_code == SERVICE_RESTART and self._within_ms:
                     ceiling = self._within_ms / 1000
@@ -180,6 +179,9 @@ class Viewer:
             if self.leaving:
                 self._close(self._transport)
             await self._transport.wait_disconnected()
+            # A drain is the server's good manners, an end is the trace's own: neither is an error.
+            if not self.leaving and self.close_code not in EXPECTED_CODES | FINAL_CODES:
+                self._house.tally.errors[f"lost with {self.close_code or 'no close frame'}"] += 1
             return self.present
         finally:
             self._transport.disconnect(graceful=False)

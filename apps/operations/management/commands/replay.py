@@ -130,9 +130,9 @@ class Command(BaseCommand):
                 return int((await in_thread(database, stage.channel_start, channel)).pk)
 
             try:
-                await in_thread(api, answers.check)
                 for evening in count() if options["loop"] else range(1):
                     trace = self._trace(options, evening)
+                    await in_thread(api, answers.check)
                     progress.note(
                         f"{len(trace.sessions):,} sessions on {len(trace.channels):,} streams,"
                         f" {clock_text(trace.start)} to {clock_text(trace.end)}, {options['speed']:g} times as fast"
