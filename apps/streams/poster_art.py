@@ -40,9 +40,10 @@ def poster_svg(number: int) -> str:
         )
     name = f"house-{number}"
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="xMidYMid slice" aria-hidden="true" focusable="false">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="xMidYMid slice" aria-hidden="true">'
         f'<defs><linearGradient id="{name}" x2="0.7" y2="1">'
-        f'<stop stop-color="oklch(0.47 0.135 {hue:.0f})"/><stop offset="1" stop-color="oklch(0.26 0.085 {second:.0f})"/>'
+        f'<stop stop-color="oklch(0.47 0.135 {hue:.0f})"/>'
+        f'<stop offset="1" stop-color="oklch(0.26 0.085 {second:.0f})"/>'
         f'</linearGradient><radialGradient id="{name}-light" gradientUnits="userSpaceOnUse"'
         f' cx="{stage_x}" cy="{stage_y}" r="210">'
         f'<stop stop-color="oklch(0.88 0.12 {hue:.0f})" stop-opacity="0.75"/>'

@@ -1,0 +1,107 @@
+"""What holds on every page: it fits a phone, speaks the chosen language, keeps the theme, runs no inline script."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from apps.streams.services import stream_end
+from tests.browser.conftest import House, Person, Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LONG = (
+    "A title of one hundred and twenty letters, which is all that the form takes, without mercy on any narrow telephone"
+)
+
+
+@pytest.fixture
+def addresses(stage: Stage) -> list[str]:
+    """Every kind of page that a visitor may see."""
+    live, ended = stage(LONG), stage("무궁화꽃이피었습니다" * 8)
+    stage("Superkalifragilistik" * 5)
+    stream_end(stream=ended)
+    return [
+        "/",
+        "/?q=none",
+        f"/live/{live.pk}/",
+        f"/live/{ended.pk}/",
+        "/accounts/sign-in/",
+        "/accounts/sign-up/",
+        "/no",
+    ]
+
+
+def overflow(page: Page) -> int:
+    """Pixels by which the page is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_nothing_scrolls_sideways_on_a_small_phone(
+    house: House, addresses: list[str], person: Callable[..., Person], locale: str
+):
+    phone = person(house(), locale=locale, width=360)
+    phone.forgive(r"status of 404")
+    assert {path: overflow(phone.visit(path)) for path in addresses} == dict.fromkeys(addresses, 0)
+
+
+def test_korean_is_chosen_by_the_browser_and_by_hand(house: House, addresses: list[str], person: Callable[..., Person]):
+    server = house()
+    korean = person(server, locale="ko-KR").visit("/")
+    expect(korean.locator("html")).to_have_attribute("lang", "ko")
+    expect(korean.get_by_role("link", name="게임", exact=True)).to_be_visible()
+    expect(korean.locator(".card").first.locator(".watching")).to_contain_text("명 시청 중")
+    live = person(server, locale="ko-KR").visit(addresses[2])
+    expect(live.locator("[data-state]")).to_have_text("실시간 집계 중")
+    expect(live.locator("[data-fresh]")).to_contain_text("기준")
+    visitor = person(server).visit("/")
+    visitor.get_by_role("button", name="한국어").click()
+    expect(visitor.get_by_role("link", name="로그인")).to_be_visible()
+    visitor.get_by_role("button", name="English").click()
+    expect(visitor.get_by_role("link", name="Sign in")).to_be_visible()
+
+
+def test_the_theme_follows_the_system_until_it_is_chosen(house: House, person: Callable[..., Person]):
+    visitor = person(house(), color_scheme="dark")
+    page = visitor.visit("/")
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-shade", "dark")
+    page.get_by_role("button", name="Light or dark").click()
+    expect(root).to_have_attribute("data-theme", "light")
+    page.reload()
+    expect(root).to_have_attribute("data-theme", "light")
+    page.get_by_role("button", name="Light or dark").click()
+    assert root.get_attribute("data-theme") is None  # the system's own choice is not stored
+
+
+def test_a_strict_content_policy_breaks_nothing(house: House, addresses: list[str], person: Callable[..., Person]):
+    visitor = person(house())
+    visitor.forgive(r"status of 404")
+    visitor.visit(addresses[2])  # a rewritten answer loses its cookies: get them first
+    # ... and its address, after which Chromium asks before it lets the page speak to this machine.
+    visitor.context.grant_permissions(["local-network-access"])
+
+    def strict(route):
+        answer = route.fetch(max_redirects=0)
+        policy = "default-src 'self'; script-src 'self'; style-src 'self'; object-src 'none'; base-uri 'none'"
+        route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": policy})
+
+    visitor.context.route(lambda url: "/static/" not in url, strict)
+    for path in addresses:
+        page = visitor.visit(path)
+        expect(page.locator("main")).to_be_visible()
+    page = visitor.visit(addresses[2])
+    expect(page.locator("[data-state]")).to_have_text("Counting live")
+
+
+def test_pages_ask_nothing_of_other_hosts(house: House, addresses: list[str], person: Callable[..., Person]):
+    server = house()
+    visitor = person(server)
+    visitor.forgive(r"status of 404")
+    asked: set[str] = set()
+    visitor.context.on("request", lambda request: asked.add(request.url))
+    for path in addresses:
+        visitor.visit(path)
+    assert asked
+    assert {url for url in asked if not url.startswith(server.base_url)} == set()
