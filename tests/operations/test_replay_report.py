@@ -48,6 +48,12 @@ def test_differences_come_first_and_are_never_left_out() -> None:
     assert "4 answers differed, by 13." in summary_line(samples)
 
 
+def test_a_replay_without_a_moment_claims_nothing() -> None:
+    assert table_lines([]) == []
+    assert summary_line([]) == "No moment was compared: the replay ended before the first one."
+    assert differences_total([]) == 0
+
+
 def test_the_clock_is_utc_and_wraps_at_midnight() -> None:
     assert clock_text(0) == "00:00:00"
     assert clock_text(86_399.9) == "23:59:59"

@@ -49,7 +49,9 @@ def differences_total(samples: Sequence[Sample]) -> int:
 
 
 def table_lines(samples: Sequence[Sample]) -> list[str]:
-    """The table that the replay prints last."""
+    """The table that the replay prints last; nothing when no moment was compared."""
+    if not samples:
+        return []
     lines = [f"{'moment':8}  {'stream':28}  {'true':>7}  {'Fullhouse':>9}  {'difference':>10}"]
     for sample in samples:
         clock = clock_text(sample.moment)
@@ -74,9 +76,11 @@ def table_lines(samples: Sequence[Sample]) -> list[str]:
 
 def summary_line(samples: Sequence[Sample]) -> str:
     """Exact or not, in one sentence."""
+    if not samples:
+        return "No moment was compared: the replay ended before the first one."
     readings = sum(len(sample.readings) for sample in samples)
     wrong = sum(len(sample.differences) for sample in samples)
-    slowest = max((sample.settle_ms for sample in samples), default=0.0)
+    slowest = max(sample.settle_ms for sample in samples)
     verdict = (
         "every answer was exact" if not wrong else f"{wrong:,} answers differed, by {differences_total(samples):,}"
     )
