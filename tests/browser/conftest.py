@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from apps.accounts.viewers import BROWSER_COOKIE
 from apps.audience.tokens import viewer_token_make
@@ -95,7 +97,7 @@ def person(browser: Browser) -> Iterator[Callable[..., Person]]:
     with ExitStack() as contexts:
         people: list[Person] = []
 
-        def enter(server: WebServer, *, locale: str = "en-US", width: int = 1280, **options: str) -> Person:
+        def enter(server: WebServer, *, locale: str = "en-US", width: int = 1280, **options: Any) -> Person:
             context = browser.new_context(locale=locale, viewport={"width": width, "height": 800}, **options)
             contexts.callback(context.close)
             people.append(Person(context, server.base_url))
@@ -117,7 +119,7 @@ def crowd(server: WebServer, stream: Stream, size: int) -> Iterator[None]:
             sockets.enter_context(
                 connect(
                     f"{server.ws_url}/ws/streams/{stream.pk}/?token={token}",
-                    origin=server.base_url,  # type: ignore[arg-type]  a NewType of str
+                    origin=Origin(server.base_url),
                     additional_headers={"Cookie": f"{BROWSER_COOKIE}={browser_id}"},
                 )
             )
