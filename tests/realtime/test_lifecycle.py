@@ -1,0 +1,62 @@
+"""What happens between the signal and the shutdown."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from apps.realtime import lifecycle
+
+
+@pytest.fixture(autouse=True)
+def no_callbacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The callbacks that the apps registered are not this test's."""
+    monkeypatch.setattr(lifecycle, "_callbacks", [])
+    monkeypatch.setattr(lifecycle, "_draining", False)
+    yield
+
+
+async def test_callbacks_run_at_once_and_a_failing_one_holds_up_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    order: list[str] = []
+    both = asyncio.Barrier(2)
+
+    async def failing(deadline: float) -> None:
+        await both.wait()
+        order.append("failing")
+        raise ValueError("no")
+
+    async def working(deadline: float) -> None:
+        await both.wait()
+        await asyncio.sleep(0)
+        order.append("working")
+
+    lifecycle.on_drain(failing)
+    lifecycle.on_drain(working)
+    lifecycle.on_drain(working)  # twice is once
+    await lifecycle.run_drain(seconds=5)
+    assert sorted(order) == ["failing", "working"]
+    assert [record.message for record in caplog.records] == ["A drain callback failed"]
+
+
+async def test_a_callback_that_overruns_is_cancelled_at_the_deadline(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[float] = []
+
+    async def endless(deadline: float) -> None:
+        seen.append(deadline)
+        await asyncio.Event().wait()
+
+    lifecycle.on_drain(endless)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    with caplog.at_level(logging.WARNING):
+        await lifecycle.run_drain(seconds=0.2)
+    assert seen[0] == pytest.approx(started + 0.2, abs=0.05)
+    assert loop.time() - started == pytest.approx(0.2, abs=0.15)
+    assert [record.message for record in caplog.records] == ["1 drain callback(s) did not finish within 0.2 s"]
+
+
+def test_draining_is_said_from_the_beginning() -> None:
+    assert lifecycle.is_draining() is False
+    lifecycle.begin_drain()
+    assert lifecycle.is_draining() is True
