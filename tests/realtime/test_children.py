@@ -59,7 +59,9 @@ async def test_a_killed_child_is_started_again_and_its_own_children_are_swept(tm
 
 
 async def test_a_child_that_does_not_leave_is_killed(tmp_path: Path) -> None:
-    stubborn = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(600)"
+    stubborn = (
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(600)"
+    )
     child = Child(
         "stubborn",
         [sys.executable, "-c", stubborn],
