@@ -35,6 +35,10 @@ class AudiencePort(Protocol):
         """How many live streams the ranking holds."""
         ...
 
+    def house_viewers(self) -> int | None:
+        """Viewers of all live streams together; None before they were first summed up."""
+        ...
+
     def counts(self, stream_ids: Sequence[int]) -> dict[int, Counts]:
         """The figures of these streams; every asked id is in the answer."""
         ...

@@ -5,6 +5,7 @@ attributes and not styles, so a strict Content-Security-Policy lets them pass.
 """
 
 from functools import lru_cache
+from math import tau
 
 GOLDEN_ANGLE = 137.508  # neighbouring numbers get colours far apart
 WIDTH, HEIGHT = 320, 180
@@ -35,7 +36,7 @@ def poster_svg(number: int) -> str:
         dark = (mixed >> (row % 20)) % 5 == 0
         opacity = 0.1 if dark else max(0.14, 0.78 - row * spacing / 420)
         rows.append(
-            f'<circle cx="{stage_x}" cy="{stage_y}" r="{radius}" stroke-dasharray="0 {seat * 2.3:.1f}"'
+            f'<circle cx="{stage_x}" cy="{stage_y}" r="{radius}" pathLength="{round(radius * tau / (seat * 2.3))}"'
             f' stroke-opacity="{opacity:.2f}"/>'
         )
     name = f"house-{number}"
@@ -50,6 +51,7 @@ def poster_svg(number: int) -> str:
         f'<stop offset="1" stop-color="oklch(0.6 0.13 {hue:.0f})" stop-opacity="0"/></radialGradient></defs>'
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="url(#{name})"/>'
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="url(#{name}-light)"/>'
-        f'<g fill="none" stroke="oklch(0.93 0.07 {second:.0f})" stroke-width="{seat:.1f}" stroke-linecap="round">'
+        f'<g fill="none" stroke="oklch(0.93 0.07 {second:.0f})" stroke-width="{seat:.1f}" stroke-linecap="round"'
+        f' stroke-dasharray="0 1">'
         f"{''.join(rows)}</g></svg>"
     )

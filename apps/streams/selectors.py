@@ -117,6 +117,14 @@ def _ids_by_viewers(streams: LiveStreams, *, offset: int, limit: int) -> list[in
     return ordered[offset : offset + limit]
 
 
+def house_viewers() -> int | None:
+    """How many watch in the whole house; None when that cannot be read."""
+    try:
+        return ports.audience().house_viewers()
+    except ports.AudienceUnavailable:
+        return None
+
+
 def stream_find(*, stream_id: int) -> Stream | None:
     """The stream with its broadcaster and category."""
     return Stream.objects.select_related("broadcaster__user", "category").filter(pk=stream_id).first()

@@ -33,6 +33,7 @@ def directory(request: HttpRequest) -> HttpResponse:
         "cards": shown.cards,
         "counts_available": shown.counts_available,
         "total": streams.total,
+        "house_viewers": selectors.house_viewers(),
         "page_obj": page,
         "page_range": list(page.paginator.get_elided_page_range(page.number)),
         "query": query,

@@ -9,6 +9,7 @@ import { compact, number, timeOfDay, timeOfDayShort } from "./format.js";
 
 const WINDOW_S = 15 * 60;
 const HEADROOM = 1.15;
+const MINUTES = [1, 2, 5, 10].map((minutes) => minutes * 60);
 // People come whole: 1, 2, 5, 10, 20 ... up to 5 million between two lines.
 const WHOLE_STEPS = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
 
@@ -98,7 +99,7 @@ export class Trail {
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: line } },
         scales: { x: { auto: false }, y: { auto: false } },
         axes: [
-          { ...axis, size: 24, gap: 6, space: 64, grid: { show: false }, values: (_, times) => times.map(timeOfDayShort) },
+          { ...axis, size: 24, gap: 6, space: 64, incrs: MINUTES, grid: { show: false }, values: (_, times) => times.map(timeOfDayShort) },
           { ...axis, size: 46, gap: 6, space: 34, incrs: WHOLE_STEPS, values: (_, counts) => counts.map(compact) },
         ],
         series: [

@@ -1,7 +1,7 @@
 /**
  * Counts of many streams on one page, over one socket.
  *
- * Every element with `data-count-of="ID"` shows that stream's viewers now. All ids of the page are watched, not just
+ * Every element with `data-count-of="ID"` shows that stream's viewers now, `data-house` those of all streams. All ids of the page are watched, not just
  * those on the screen: most visitors then watch the same set, and the server encodes one message for all of them.
  */
 
@@ -20,6 +20,7 @@ export function followCounts({ onCount, onFresh }) {
   for (const element of document.querySelectorAll("[data-count-of]")) places.set(element.dataset.countOf, element);
   if (!places.size) return;
 
+  const house = document.querySelector("[data-house]");
   let pings = 0;
   const socket = new LiveSocket({
     address: () => "/ws/directory/",
@@ -29,6 +30,7 @@ export function followCounts({ onCount, onFresh }) {
       if (frame.type === "stale") return onFresh(false);
       if (frame.type !== "counts") return;
       onFresh(true);
+      if (house) showNumber(house, frame.house);
       for (const [id, viewers] of Object.entries(frame.counts)) {
         showNumber(places.get(id), viewers);
         onCount(id, viewers);

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from apps.audience.services import audience_sweep
 from apps.streams.services import category_ensure, stream_end
 from tests.browser.conftest import House, Person, Stage, crowd
 
@@ -27,6 +28,19 @@ def test_counts_move_while_people_come_and_go(house: House, stage: Stage, person
         expect_count(page, quiet.pk, 2)
     expect_count(page, popular.pk, 0)
     expect_count(page, quiet.pk, 0)
+
+
+def test_the_house_figure_adds_the_streams_up(house: House, stage: Stage, person: Callable[..., Person]):
+    server, one, two = house(), stage("One"), stage("Two")
+    audience_sweep()
+    page = person(server).visit("/")
+    total = page.locator("[data-house]")
+    expect(total).to_have_attribute("data-value", "0")
+    with crowd(server, one, 3), crowd(server, two, 2):
+        expect_count(page, one.pk, 3)
+        expect_count(page, two.pk, 2)
+        audience_sweep()
+        expect(total).to_have_attribute("data-value", "5", timeout=SOON_MS)
 
 
 def test_a_stream_that_ends_keeps_its_place_and_says_so(house: House, stage: Stage, person: Callable[..., Person]):

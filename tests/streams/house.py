@@ -44,6 +44,10 @@ class PlainAudience:
     def live_total(self, *, category_id: int | None) -> int:
         return len(self._ranked(category_id))
 
+    def house_viewers(self) -> int | None:
+        self._reach()
+        return sum(figures.current for figures in self._figures.values())
+
     def counts(self, stream_ids: Sequence[int]) -> dict[int, Counts]:
         self.counts_calls += 1
         self._reach()
