@@ -96,7 +96,7 @@ async def _run(house: House, options: Options, stream_id: int) -> Result:
     say(f"idle: {idle.cpu_share:.1%} of a core, {idle.events:,} frames in {idle.seconds:.0f} s")
 
     guest, here, waits, lost = _Guest(stream_id), False, [], 0
-    before, meter = crowd.frames, house.server_meter()
+    before, meter, client_cpu = crowd.frames, house.server_meter(), time.process_time()
     until = time.monotonic() + options.seconds
     while time.monotonic() < until:
         await asyncio.sleep(random.uniform(0, LONGEST_PAUSE_S))
@@ -108,6 +108,7 @@ async def _run(house: House, options: Options, stream_id: int) -> Result:
         else:
             waits.append(seconds)
     busy = meter.window(crowd.frames - before)
+    client_cpu = time.process_time() - client_cpu
     say(f"busy: {busy.cpu_share:.1%} of a core, {busy.events:,} frames in {busy.seconds:.0f} s, {len(waits)} changes")
     if here:
         await guest.go()
@@ -120,6 +121,7 @@ async def _run(house: House, options: Options, stream_id: int) -> Result:
         "deliveries": busy.events,
         "deliveries_per_server_cpu_second": round(events_per_cpu_second(busy, idle)),
         "deliveries_per_server_cpu_second_gross": round(events_per_cpu_second(busy)),
+        "client_cpu_share": round(client_cpu / busy.seconds, 2),
         "p50_ms": round(percentile(waits, 0.5) * 1000),
         "p95_ms": round(percentile(waits, 0.95) * 1000),
         "max_ms": round(max(waits) * 1000),

@@ -35,9 +35,10 @@ async def _run(house: House, options: Options, stream_id: int) -> Result:
     idle = background.window()
 
     server, redis = house.server_meter(), house.redis_meter()
-    started = time.monotonic()
+    started, client_cpu = time.monotonic(), time.process_time()
     joined = await crowd.join_all(wave, at_once=options.connections)
     seconds = time.monotonic() - started
+    client_cpu = time.process_time() - client_cpu
     # Whoever fails is in `failed`, never in the divisor.
     at_server, at_redis = server.window(len(joined)), redis.window(len(joined))
 
@@ -50,6 +51,9 @@ async def _run(house: House, options: Options, stream_id: int) -> Result:
         "joins_per_server_cpu_second": round(events_per_cpu_second(at_server)),
         "p50_ms": round(percentile([waited for _, waited in joined], 0.5) * 1000),
         "p95_ms": round(percentile([waited for _, waited in joined], 0.95) * 1000),
+        # Near 1 together with Redis, the client's core is full and the server waits for it.
+        "client_cpu_share": round(client_cpu / seconds, 2),
+        "server_cpu_share": round(at_server.cpu_share, 2),
         "redis_cpu_us_per_join": round(net_us_per_event(at_redis, idle), 2),
         "redis_cpu_us_per_join_gross": round(at_redis.cpu_seconds / len(joined) * 1e6, 2),
         "difference": difference,
