@@ -66,7 +66,9 @@ def test_translations_are_compiled_when_they_are_newer(tmp_path: Path, settings:
     folder = tmp_path / "ko" / "LC_MESSAGES"
     folder.mkdir(parents=True)
     source = folder / "django.po"
-    source.write_text('msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "Live"\nmsgstr "라이브"\n')
+    source.write_text(
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "Live"\nmsgstr "라이브"\n'
+    )
     settings.LOCALE_PATHS = [tmp_path]
     assert translations_compile() == 1
     with (folder / "django.mo").open("rb") as compiled:

@@ -4,6 +4,7 @@ The drain holds until the file PROBE_RELEASE exists, so that a test looks at a d
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -11,10 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from apps.realtime import lifecycle
+from tests.services.waiting import NeverHappened, eventually_async
 
 RELEASE = Path(os.environ["PROBE_RELEASE"])
 leaving = asyncio.Event()
 sockets: set[Any] = set()
+
+
+async def released(*, deadline: float) -> None:
+    """Wait for the file."""
+
+    async def is_there() -> bool:
+        return RELEASE.exists()  # noqa: ASYNC240  one look at a local file
+
+    await eventually_async(is_there, deadline=deadline, every=0.02)
 
 
 async def drain(deadline: float) -> None:
@@ -22,8 +33,8 @@ async def drain(deadline: float) -> None:
     for send in list(sockets):
         await send({"type": "websocket.send", "text": "leave"})
     leaving.set()
-    while not RELEASE.exists() and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.02)
+    with contextlib.suppress(NeverHappened):
+        await released(deadline=deadline - asyncio.get_running_loop().time())
 
 
 lifecycle.on_drain(drain)
@@ -71,8 +82,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/hold":
         await send({"type": "http.response.body", "body": b"begun", "more_body": True})
         await leaving.wait()
-        while not RELEASE.exists():
-            await asyncio.sleep(0.02)
+        await released(deadline=60)
         await send({"type": "http.response.body", "body": b" and finished"})
         return
     await send({"type": "http.response.body", "body": json.dumps(answers.get(scope["path"])).encode()})

@@ -35,9 +35,10 @@ def family(folder: Path, deaths: list[tuple[int, float]]) -> Child:
 async def members(folder: Path, lives: int) -> list[int]:
     """Process ids of parent and grandchild in their latest life."""
 
-    async def read() -> list[int] | None:
+    async def read() -> list[int]:
         lines = (folder / "family.log").read_text().splitlines()
-        return [int(pid) for pid in lines[-1].split()] if len(lines) == lives else None
+        assert len(lines) == lives
+        return [int(pid) for pid in lines[-1].split()]
 
     return await eventually_async(read)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,11 +9,10 @@ from apps.realtime import lifecycle
 
 
 @pytest.fixture(autouse=True)
-def no_callbacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The callbacks that the apps registered are not this test's."""
     monkeypatch.setattr(lifecycle, "_callbacks", [])
     monkeypatch.setattr(lifecycle, "_draining", False)
-    yield
 
 
 async def test_callbacks_run_at_once_and_a_failing_one_holds_up_nobody(caplog: pytest.LogCaptureFixture) -> None:

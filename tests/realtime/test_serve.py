@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import sys
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,9 +53,10 @@ class Server:
         """Worker process ids, asked until so many have answered."""
         seen: set[int] = set()
 
-        def enough() -> set[int] | None:
+        def enough() -> set[int]:
             seen.add(self.get("/pid"))
-            return seen if len(seen) == count else None
+            assert len(seen) == count
+            return seen
 
         return eventually(enough, deadline=30, every=0.01)
 
@@ -223,3 +226,34 @@ def test_a_second_signal_ends_at_once(serve: Serve) -> None:
         assert websocket.recv(timeout=10) == "leave"
         server.process.send(signal.SIGTERM)
         assert server.process.wait(5) == 128 + signal.SIGTERM
+
+
+@pytest.mark.slow
+def test_handing_the_port_over_under_load_loses_no_request(serve: Serve) -> None:
+    old = serve()
+    answers: Counter[int | str] = Counter()
+    over = threading.Event()
+
+    def visit() -> None:
+        while not over.is_set():
+            try:
+                answers[old.get("/pid")] += 1
+            except OSError as error:
+                answers[repr(error)] += 1
+
+    visitors = [threading.Thread(target=visit) for _ in range(8)]
+    for visitor in visitors:
+        visitor.start()
+    try:
+        new = serve("--share-port", port=old.port)
+        eventually(lambda: answers[new.process.pid] > 0)
+        old.release()
+        old.process.send(signal.SIGTERM)
+        assert old.process.wait(20) == 0
+        since = answers[new.process.pid]
+        eventually(lambda: answers[new.process.pid] > since + 20)
+    finally:
+        over.set()
+        for visitor in visitors:
+            visitor.join()
+    assert set(answers) == {old.process.pid, new.process.pid}
