@@ -28,7 +28,7 @@ async function slide(element, old, chars, em) {
   element.replaceChildren(...digits);
   // Compare from the right, where the ones stand, so that 999 -> 1,000 moves what really moved.
   const changed = digits.filter((digit, index) => old.at(index - chars.length) !== digit.textContent);
-  const from = [{ transform: `translateY(${em}em)`, opacity: 0 }, { transform: "none", opacity: 1 }];
+  const from = [{ transform: `translateY(${em}em)`, opacity: 0.3 }, { transform: "none", opacity: 1 }];
   await Promise.all(changed.map((digit) => digit.animate(from, SLIDE).finished));
   // A newer figure may have taken the place meanwhile.
   if (digits[0].parentNode === element) element.textContent = chars.join("");
