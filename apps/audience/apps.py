@@ -4,5 +4,16 @@ from django.apps import AppConfig
 
 
 class AudienceConfig(AppConfig):
+    """Live counting."""
+
     name = "apps.audience"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Hand ourselves to the streams app, and listen to it."""
+        from apps.streams.ports import register_audience
+
+        from . import receivers  # noqa: F401  importing it connects the receivers
+        from .port import AudienceReader
+
+        register_audience(AudienceReader())

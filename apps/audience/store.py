@@ -20,8 +20,10 @@ Keys of one stream S:
     view:{S}:repair           string       epoch ms since when servers were asked to announce this stream again
 Keys of the house, each in one slot:
     live:{streams}:catalog    hash         stream -> JSON {category, title, broadcaster}
+    live:{streams}:categories hash         slug -> id of every category that had a live stream
     live:{streams}:ranking:all            sorted set   stream -> viewers, as of the last sweep
     live:{streams}:ranking:category:<id>  sorted set   the same of one category
+    live:{streams}:viewers                number       viewers of all live streams, as of the last sweep
     edge:{servers}            sorted set   server process -> epoch ms of its last report
     edge:{servers}:<process>  hash         what it said of itself: host, pid, role, sockets, sessions
 """
@@ -55,6 +57,8 @@ AUDITED_VIEWERS = 5_000
 PROCESS_KEPT_S = 600
 
 CATALOG = "live:{streams}:catalog"
+HOUSE = "live:{streams}:viewers"
+CATEGORIES = "live:{streams}:categories"
 SERVERS = "edge:{servers}"
 
 
@@ -99,7 +103,15 @@ def figures_read(reply: Sequence[Any]) -> Figures:
 
 
 def announce(
-    *, stream_id: int, day: str, now_ms: int, server: str, held: int, known: Figures, sessions: Sequence[Session], arrivals: bool
+    *,
+    stream_id: int,
+    day: str,
+    now_ms: int,
+    server: str,
+    held: int,
+    known: Figures,
+    sessions: Sequence[Session],
+    arrivals: bool,
 ) -> Command:
     """These sessions are here: arrivals count a visit, heartbeats put back what Redis lost."""
     args: list[str | int | bytes] = [now_ms, server, held, known.peak, known.total, "1" if arrivals else "0"]
@@ -217,10 +229,18 @@ class Listing:
     broadcaster: str
 
 
-def listing_put(listing: Listing) -> Command:
+def listing_put(listing: Listing) -> list[Command]:
     """Put one live stream into the catalogue, or renew its words."""
     words = [listing.category_id, listing.category, listing.title, listing.broadcaster]
-    return ("HSET", CATALOG, listing.stream_id, json.dumps(words, ensure_ascii=False, separators=(",", ":")))
+    return [
+        ("HSET", CATALOG, listing.stream_id, json.dumps(words, ensure_ascii=False, separators=(",", ":"))),
+        ("HSET", CATEGORIES, listing.category, listing.category_id),
+    ]
+
+
+def category_id(slug: str) -> Command:
+    """The id of a category that had a live stream, or None."""
+    return ("HGET", CATEGORIES, slug)
 
 
 def listing_drop(stream_id: int, category_id: int) -> list[Command]:
@@ -272,6 +292,16 @@ def ranked(category_id: int | None, *, offset: int, limit: int) -> Command:
 def ranked_size(category_id: int | None) -> Command:
     """How many live streams a ranking holds."""
     return ("ZCARD", _ranking(category_id))
+
+
+def house_put(viewers: int) -> Command:
+    """Set how many watch in the whole house."""
+    return ("SET", HOUSE, viewers)
+
+
+def house() -> Command:
+    """How many watch in the whole house; nil before the first sweep."""
+    return ("GET", HOUSE)
 
 
 # --- the house: server processes ----------------------------------------------------------------------------------

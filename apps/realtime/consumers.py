@@ -6,6 +6,7 @@ database, so a message is one dictionary look-up and one method call. Measured: 
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -16,21 +17,17 @@ from channels.exceptions import StopConsumer
 from django.conf import settings
 
 from . import lifecycle
+from .close_codes import (
+    BAD_FRAME,
+    NOT_FOUND,
+    SERVICE_RESTART,
+    TOO_MANY_FRAMES,
+    TOO_SLOW,
+    TRY_AGAIN_LATER,
+    UNSUPPORTED_DATA,
+)
 from .metrics import REJECTED, SOCKETS
 from .outbox import Outbox
-
-# Close codes beyond RFC 6455, as the API page lists them.
-BAD_FRAME = 4400
-UNAUTHORIZED = 4401
-FORBIDDEN = 4403
-NOT_FOUND = 4404
-TOO_SLOW = 4408
-REPLACED = 4409
-GONE = 4410
-TOO_MANY_FRAMES = 4429
-UNSUPPORTED_DATA = 1003
-SERVICE_RESTART = 1012
-TRY_AGAIN_LATER = 1013
 
 # A viewer sends nothing but a rare ping: one frame a second, ten at once.
 FRAMES_PER_SECOND = 1.0
@@ -91,6 +88,9 @@ class LeanWebsocketConsumer(AsyncConsumer):
 
     # --- for subclasses ---------------------------------------------------------------------------------------
 
+    def connecting(self) -> None:
+        """Take what is needed of the handshake's headers: an accepted socket may have forgotten them."""
+
     async def opened(self) -> None:
         """The socket is accepted; close it here if it may not stay."""
 
@@ -111,10 +111,8 @@ class LeanWebsocketConsumer(AsyncConsumer):
         if self._closing:
             return
         self._closing = True
-        try:
+        with contextlib.suppress(OSError, RuntimeError):  # the peer was faster
             await self.base_send({"type": "websocket.close", "code": code, "reason": reason})
-        except (OSError, RuntimeError):
-            pass  # the peer was faster
 
     async def reject(self, code: int, reason: str, detail: str) -> None:
         """Close because of what the peer sent: counted by reason, said in words."""
@@ -124,6 +122,7 @@ class LeanWebsocketConsumer(AsyncConsumer):
     # --- inside -----------------------------------------------------------------------------------------------
 
     async def _connect(self) -> None:
+        self.connecting()
         # Accept first: a browser is shown no code or reason of a refused handshake.
         await self.base_send({"type": "websocket.accept"})
         self._accepted = True

@@ -17,6 +17,7 @@ from redis import Redis, RedisCluster
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio import RedisCluster as AsyncRedisCluster
 from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.cluster import ClusterNode, LoadBalancingStrategy
 from redis.exceptions import NoScriptError, RedisError
@@ -45,8 +46,12 @@ def cluster_nodes(url: str) -> list[tuple[str, int]]:
     return nodes
 
 
-def _retry() -> Retry:
-    return Retry(ExponentialBackoff(cap=0.2, base=0.02), retries=1)
+# One more try, soon: a connection that idled may have been cut, and every command here is safe to repeat.
+RETRIES = 1
+
+
+def _backoff() -> ExponentialBackoff:
+    return ExponentialBackoff(cap=0.2, base=0.02)
 
 
 def sync_client() -> Redis | RedisCluster:
@@ -55,10 +60,12 @@ def sync_client() -> Redis | RedisCluster:
     if url not in _sync_clients:
         if url.startswith(CLUSTER_SCHEME):
             _sync_clients[url] = RedisCluster(
-                startup_nodes=[ClusterNode(*node) for node in cluster_nodes(url)], retry=_retry(), **TIMEOUTS
+                startup_nodes=[ClusterNode(*node) for node in cluster_nodes(url)],
+                retry=Retry(_backoff(), RETRIES),
+                **TIMEOUTS,
             )
         else:
-            _sync_clients[url] = Redis.from_url(url, **TIMEOUTS)
+            _sync_clients[url] = Redis.from_url(url, retry=Retry(_backoff(), RETRIES), **TIMEOUTS)
     return _sync_clients[url]
 
 
@@ -71,11 +78,11 @@ def async_client() -> AsyncRedis | AsyncRedisCluster:
             clients[url] = AsyncRedisCluster(
                 startup_nodes=[AsyncClusterNode(*node) for node in cluster_nodes(url)],
                 load_balancing_strategy=LoadBalancingStrategy.ROUND_ROBIN,
-                retry=_retry(),
+                retry=AsyncRetry(_backoff(), RETRIES),
                 **TIMEOUTS,
             )
         else:
-            clients[url] = AsyncRedis.from_url(url, retry=_retry(), **TIMEOUTS)
+            clients[url] = AsyncRedis.from_url(url, retry=AsyncRetry(_backoff(), RETRIES), **TIMEOUTS)
     return clients[url]
 
 

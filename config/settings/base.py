@@ -41,6 +41,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "apps.operations.middleware.health_checks",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -73,14 +74,21 @@ TEMPLATES = [
 
 # --- stores -------------------------------------------------------------------------------------------------------
 
-DATABASES = {"default": dj_database_url.config(env="DATABASE_URL", default="sqlite://:memory:", conn_max_age=60)}
+DATABASES = {"default": dj_database_url.config(env="DATABASE_URL", default="sqlite://:memory:")}
 
 # The data Redis: counts and lines. redis://, rediss:// or redis+cluster://host:port,host:port
 REDIS_URL = os.environ.get("REDIS_URL", "")
 # The support Redis: channel layer, Celery and cache, none of which speaks Cluster.
 SUPPORT_REDIS_URL = os.environ.get("SUPPORT_REDIS_URL", "") or REDIS_URL
 
-CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": SUPPORT_REDIS_URL}}
+# A cache that cannot be reached is an empty cache: pages and sign-in go on, slower, from the database.
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": SUPPORT_REDIS_URL,
+        "OPTIONS": {"IGNORE_EXCEPTIONS": True},
+    }
+}
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 # Control events between processes only: one channel a process. Publish/subscribe re-subscribes by itself after Redis
 # restarts empty, and a lost event is made good by the next heartbeat.
@@ -96,6 +104,14 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = "Asia/Seoul"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# --- sockets ------------------------------------------------------------------------------------------------------
+
+# Accepted sockets a process; past it new ones are told to come back later. The reference planned for 50,000 a server.
+REALTIME_MAX_SOCKETS = int(os.environ.get("REALTIME_MAX_SOCKETS", "50000"))
+# Drift between Redis and the servers that is put down to joins and leaves under way.
+AUDIENCE_DRIFT_TOLERATED = 5
+AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 
 # --- accounts, languages, files -----------------------------------------------------------------------------------
 
@@ -120,7 +136,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = Path(os.environ.get("FULLHOUSE_STATIC_ROOT", BASE_DIR / "var" / "staticfiles"))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.storage.ModuleStaticFilesStorage"},
 }
 
 # --- security -----------------------------------------------------------------------------------------------------

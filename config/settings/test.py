@@ -5,8 +5,8 @@ import os
 os.environ.setdefault("SECRET_KEY", "a key for tests only, which signs nothing that anyone outside of a test could use")
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")  # fixtures replace it; port 1 refuses, it never half-works
 
-from .base import *  # noqa: E402  the environment above must be set first
+from .base import *
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -1,0 +1,106 @@
+"""Sockets of the audience: parse, call the edge, send."""
+
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+from apps.accounts.viewers import BROWSER_COOKIE
+from apps.realtime.close_codes import BAD_FRAME, FORBIDDEN, UNAUTHORIZED
+from apps.realtime.consumers import LeanWebsocketConsumer
+from apps.realtime.tokens import TokenError
+
+from .directory import MAX_WATCHED
+from .runtime import AudienceRuntime, audience_runtime
+from .sessions import Session
+from .tokens import viewer_token_read
+
+
+def _query(scope: dict[str, Any], name: str) -> str:
+    values = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8).get(name, [""])
+    return values[0]
+
+
+def _cookie(scope: dict[str, Any], name: str) -> str:
+    for header, value in scope["headers"]:
+        if header == b"cookie":
+            try:
+                cookie = SimpleCookie(value.decode("latin-1")).get(name)
+            except CookieError:
+                return ""
+            return cookie.value if cookie else ""
+    return ""
+
+
+class _Dismissible(LeanWebsocketConsumer):
+    """A socket that the edge may close without waiting for its peer."""
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """Close; a peer that does not read is cut off by its outbox."""
+        if not self._closing:
+            self._closing = True
+            self.outbox.push({"type": "websocket.close", "code": code, "reason": reason})
+
+
+class ViewerConsumer(_Dismissible):
+    """`/ws/streams/{id}/`: a viewer watches a stream, is counted, and is sent its figures."""
+
+    kind = "viewer"
+    session: Session
+    _runtime: AudienceRuntime | None = None
+
+    def connecting(self) -> None:
+        """The browser's cookie is a header."""
+        self._browser_id = _cookie(self.scope, BROWSER_COOKIE)
+
+    async def opened(self) -> None:
+        """Check the token against address and browser, then take a seat."""
+        stream_id = self.scope["url_route"]["kwargs"]["stream_id"]
+        try:
+            claims = viewer_token_read(token=_query(self.scope, "token"), browser_id=self._browser_id)
+        except ValueError as error:
+            reason = error.reason if isinstance(error, TokenError) else "malformed"
+            code = FORBIDDEN if reason == "foreign" else UNAUTHORIZED
+            return await self.reject(code, f"token_{reason}", "ask for a new token")
+        if claims.stream_id != stream_id:
+            return await self.reject(FORBIDDEN, "token_other_stream", "this token is for another stream")
+        self._runtime = audience_runtime()
+        self.session = self._runtime.edge.session_make(
+            session_id=claims.session_id, viewer_id=claims.viewer_id, stream_id=stream_id
+        )
+        self._runtime.edge.join(self)
+        return None
+
+    def closed(self) -> None:
+        """Give the seat up."""
+        if self._runtime is not None:
+            self._runtime.edge.leave(self)
+
+
+class DirectoryConsumer(_Dismissible):
+    """`/ws/directory/`: a listing says which streams it shows and is sent their counts as they move."""
+
+    kind = "directory"
+    frame_types = frozenset({"ping", "watch"})
+    watched: frozenset[int] = frozenset()
+    is_greeted = False
+
+    async def opened(self) -> None:
+        """Join the listings; nothing is sent before the first watch."""
+        audience_runtime().directory.add(self)
+
+    async def received(self, frame: dict[str, Any]) -> None:
+        """`{"type": "watch", "ids": [...]}`: what the page shows now."""
+        ids = frame.get("ids")
+        if not isinstance(ids, list) or len(ids) > MAX_WATCHED or not all(_is_id(each) for each in ids):
+            return await self.reject(BAD_FRAME, "bad_watch", f"ids is a list of at most {MAX_WATCHED} stream ids")
+        self.watched = frozenset(ids)
+        self.is_greeted = False
+        return None
+
+    def closed(self) -> None:
+        """Leave the listings."""
+        audience_runtime().directory.remove(self)
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 < value < 2**63

@@ -1,0 +1,52 @@
+"""Control events: what one process has to tell all the others. They travel on the channel layer, one channel a process.
+
+An event may be lost (publish and subscribe promises nothing), so each is only the fast way: an ended stream is also
+seen at the next read, an announcement is also made at the next heartbeat.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import channel_layers
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+GROUP = "audience.servers"
+RETRY_S = 1.0
+
+
+def tell_servers(event: dict[str, Any]) -> bool:
+    """Send an event to every server process. False: the channel layer is away, they will notice by themselves."""
+    layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+    try:
+        async_to_sync(layer.group_send)(GROUP, event)
+    except (RedisError, OSError):
+        logger.warning("no channel layer to send %s", event["type"], exc_info=True)
+        return False
+    return True
+
+
+async def listen(handlers: dict[str, Any]) -> None:
+    """Hand every event to `handlers[type](event)` until cancelled; survive a channel layer that goes and comes."""
+    layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+    channel = await layer.new_channel()
+    is_member = False
+    while True:
+        try:
+            if not is_member:
+                await layer.group_add(GROUP, channel)
+                is_member = True
+            event = await layer.receive(channel)
+        except (RedisError, OSError):
+            is_member = False
+            await asyncio.sleep(RETRY_S)
+            continue
+        handler = handlers.get(event["type"])
+        if handler is None:
+            logger.warning("unknown control event %s", event["type"])
+        else:
+            handler(event)

@@ -1,0 +1,122 @@
+"""The directory's sockets: pages that list streams watch their counts move.
+
+Each page says which streams it shows. All of them together are read once a second in one pipeline; pages that show the
+same streams, as most front pages do, share one message.
+"""
+
+import asyncio
+from collections import defaultdict
+from typing import Protocol
+
+from redis.exceptions import RedisError
+
+from apps.realtime import redis
+from apps.realtime.hub import BATCH
+from apps.realtime.metrics import DELIVERIES, REDIS_FAILURES
+from apps.realtime.outbox import Message, Outbox
+
+from . import store
+from .edge import epoch_ms, text_message
+
+READ_EVERY_S = 1.0
+READ_TIMEOUT_S = 2.0
+# A page says again that its numbers hold, as live pages do.
+CONFIRM_EVERY_TICKS = 20
+MAX_WATCHED = 60
+
+
+class DirectorySeat(Protocol):
+    """A socket of a listing, as the board sees it."""
+
+    outbox: Outbox
+    watched: frozenset[int]
+    is_greeted: bool
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """Close the socket."""
+
+
+class DirectoryBoard:
+    """Reads what listings show and pushes what changed."""
+
+    def __init__(self) -> None:
+        self._seats: set[DirectorySeat] = set()
+        self._shown: dict[int, int | None] = {}  # what was last read of each watched stream
+        self._house: int | None = None  # viewers of all live streams, which every page shows
+        self._read_ms = epoch_ms()
+        self._is_stale = False
+        self._ticks = 0
+
+    def add(self, seat: DirectorySeat) -> None:
+        """A listing opened."""
+        self._seats.add(seat)
+
+    def remove(self, seat: DirectorySeat) -> None:
+        """A listing closed."""
+        self._seats.discard(seat)
+
+    def seats(self) -> list[DirectorySeat]:
+        """Every listing that is open here."""
+        return list(self._seats)
+
+    async def run(self) -> None:
+        """Read and push once a second until cancelled."""
+        while True:
+            await asyncio.sleep(READ_EVERY_S)
+            await self.tick()
+
+    async def tick(self) -> None:
+        """One reading of all watched streams and the pushes that follow."""
+        groups: dict[tuple[frozenset[int], bool], list[DirectorySeat]] = defaultdict(list)
+        for seat in self._seats:
+            if seat.watched:
+                groups[seat.watched, seat.is_greeted].append(seat)
+        if not groups:
+            self._shown = {}
+            return
+        try:
+            now, house = await self._read(sorted(frozenset().union(*(watched for watched, _ in groups))))
+        except (RedisError, OSError, TimeoutError):
+            REDIS_FAILURES.labels("audience_directory").inc()
+            await self._say_stale(groups)
+            return
+        before, self._shown, self._read_ms = self._shown, now, epoch_ms()
+        house_moved, self._house = house != self._house, house
+        self._ticks += 1
+        whole = self._is_stale or self._ticks % CONFIRM_EVERY_TICKS == 0
+        self._is_stale = False
+        for (watched, is_greeted), seats in groups.items():
+            everything = whole or not is_greeted
+            counts = {i: now[i] for i in watched if everything or now[i] != before.get(i, -1)}
+            if counts or house_moved:
+                frame = {"type": "counts", "counts": counts, "house": house, "at": self._read_ms}
+                await self._push(seats, text_message(frame))
+            for seat in seats:
+                # Unless it asked for other streams while this was going out.
+                seat.is_greeted = seat.watched == watched
+
+    async def _read(self, stream_ids: list[int]) -> tuple[dict[int, int | None], int | None]:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            replies = await redis.run([store.house(), *(store.figures(stream_id) for stream_id in stream_ids)])
+        if error := redis.first_error(replies):
+            raise error
+        house, *of_streams = replies
+        figures = map(store.figures_of, of_streams)
+        counts = {
+            stream_id: None if of_stream.state == "ended" else of_stream.current
+            for stream_id, of_stream in zip(stream_ids, figures, strict=True)
+        }
+        return counts, None if house is None else int(house)
+
+    async def _push(self, seats: list[DirectorySeat], message: Message) -> None:
+        for number, seat in enumerate(seats, start=1):
+            DELIVERIES.inc(seat.outbox.push(message))
+            if number % BATCH == 0:
+                await asyncio.sleep(0)
+
+    async def _say_stale(self, groups: dict[tuple[frozenset[int], bool], list[DirectorySeat]]) -> None:
+        if not self._is_stale:
+            self._is_stale = True
+            message = text_message({"type": "stale", "since": self._read_ms})
+            for seats in groups.values():
+                await self._push(seats, message)

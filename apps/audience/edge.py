@@ -1,0 +1,301 @@
+"""The edge: the viewers whose sockets this process holds, and what Redis must be told of them.
+
+What the sockets say is true; Redis follows. Joins and leaves gather for a moment and go out as one pipeline, a call a
+stream. When Redis cannot be reached they wait here, in order, and nobody is disconnected.
+
+A change travels: consumer -> `join` / `leave` -> a flush after FLUSH_DELAY_S -> Redis -> `board` reads it back and
+pushes it to every socket of the stream. `pulse` announces all of it again every BEAT_EVERY_S, so that whatever Redis
+lost or never heard comes back by itself.
+"""
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from redis.exceptions import RedisError
+
+from apps.realtime import redis
+from apps.realtime.close_codes import GONE, REPLACED
+from apps.realtime.hub import BATCH, Hub
+from apps.realtime.metrics import REDIS_FAILURES
+from apps.realtime.outbox import Message, Outbox
+
+from . import store
+from .metrics import LATE_LEAVES_DROPPED, SESSIONS_HELD
+from .sessions import DRAIN_GRACE_MS, Session, owner_make, seoul_day
+from .store import Figures
+
+logger = logging.getLogger(__name__)
+
+# Long enough to gather a crowd into one call, short enough that nobody sees it.
+FLUSH_DELAY_S = 0.025
+RETRY_DELAY_S = 1.0
+# Leaves that Redis could not be told of. Past this the oldest are dropped: the sessions fall silent within a minute.
+LEAVES_KEPT = 100_000
+
+NOTHING = Figures("", 0, 0, 0)
+
+
+class Seat(Protocol):
+    """A connection that watches a stream: the consumer, as the edge sees it."""
+
+    session: Session
+    outbox: Outbox
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """Close the socket; the edge has let go of it already."""
+
+
+class LocalStream:
+    """One stream's viewers on this process."""
+
+    __slots__ = (
+        "announce_now",
+        "arrived",
+        "departed",
+        "in_doubt",
+        "known",
+        "pushed",
+        "pushed_at",
+        "seats",
+        "stream_id",
+    )
+
+    def __init__(self, stream_id: int) -> None:
+        self.stream_id = stream_id
+        self.seats: dict[str, Seat] = {}  # by session id: the ledger
+        self.arrived: dict[str, Seat] = {}  # not told to Redis yet
+        self.departed: list[Session] = []  # the same
+        self.known = NOTHING  # the newest figures that Redis gave
+        self.pushed: Figures | None = None  # what the sockets were last sent
+        self.pushed_at = 0.0
+        self.announce_now = False  # Redis lost this stream: tell it everything again
+        self.in_doubt = False  # Redis does not know whether this stream is live: somebody asks the database
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.seats or self.arrived or self.departed)
+
+
+def epoch_ms() -> int:
+    """Now, in ms since 1970."""
+    return int(time.time() * 1000)
+
+
+def text_message(content: dict[str, Any]) -> Message:
+    """An ASGI message, encoded once for all who will be sent it."""
+    return {"type": "websocket.send", "text": json.dumps(content, separators=(",", ":"))}
+
+
+def count_message(stream_id: int, figures: Figures, at_ms: int) -> Message:
+    """The figures of a stream as viewers get them."""
+    return text_message(
+        {
+            "type": "count",
+            "stream": stream_id,
+            "current": figures.current,
+            "peak": figures.peak,
+            "total": figures.total,
+            "at": at_ms,
+        }
+    )
+
+
+class Edge:
+    """The ledger of this process. One a server process; every method runs on its event loop."""
+
+    def __init__(self) -> None:
+        self.server = secrets.token_hex(6)
+        self.hub = Hub()
+        self.streams: dict[int, LocalStream] = {}
+        self.is_leaving = False
+        self._serial = 0
+        self._dirty: set[int] = set()
+        self._flush_task: asyncio.Task[None] | None = None
+
+    # --- who comes and goes -----------------------------------------------------------------------------------
+
+    def session_make(self, *, session_id: str, viewer_id: str, stream_id: int) -> Session:
+        """A session held by a new connection of this process."""
+        self._serial += 1
+        owner = owner_make(connected_ms=epoch_ms(), server=self.server, serial=self._serial)
+        return Session(session_id=session_id, viewer_id=viewer_id, stream_id=stream_id, owner=owner)
+
+    def join(self, seat: Seat) -> None:
+        """A viewer came. A second connection of the same session takes the first one's place."""
+        stream = self.streams.setdefault(seat.session.stream_id, LocalStream(seat.session.stream_id))
+        before = stream.seats.get(seat.session.session_id)
+        stream.seats[seat.session.session_id] = seat
+        stream.arrived[seat.session.session_id] = seat
+        if before is None:
+            SESSIONS_HELD.inc()
+        else:
+            # Ignored by Redis once it knows the new owner; needed if the new one leaves before it was ever told.
+            stream.departed.append(before.session)
+            self._let_go(before, REPLACED, "replaced: this tab was opened elsewhere")
+        self._flush_soon(stream)
+
+    def leave(self, seat: Seat) -> None:
+        """A viewer left. Late or repeated, it does nothing."""
+        stream = self.streams.get(seat.session.stream_id)
+        if stream is None or stream.seats.get(seat.session.session_id) is not seat:
+            return
+        self._unseat(stream, seat)
+        if stream.arrived.get(seat.session.session_id) is seat:
+            del stream.arrived[seat.session.session_id]  # Redis never heard of it
+        else:
+            stream.departed.append(seat.session)
+        self._flush_soon(stream)
+
+    def _unseat(self, stream: LocalStream, seat: Seat) -> None:
+        del stream.seats[seat.session.session_id]
+        self.hub.unsubscribe(stream.stream_id, seat.outbox)
+        SESSIONS_HELD.dec()
+
+    def _let_go(self, seat: Seat, code: int, reason: str) -> None:
+        self.hub.unsubscribe(seat.session.stream_id, seat.outbox)
+        seat.dismiss(code, reason)
+
+    def lose(self, stream: LocalStream, session_ids: Iterable[str], owners: dict[str, str]) -> None:
+        """A newer connection on another process holds these sessions: ours go, without a leave.
+
+        `owners` says which connection Redis was told of; one that came since is not meant.
+        """
+        for session_id in session_ids:
+            seat = stream.seats.get(session_id)
+            if seat is not None and seat.session.owner == owners.get(session_id):
+                self._unseat(stream, seat)
+                seat.dismiss(REPLACED, "replaced: this tab was opened elsewhere")
+
+    async def dismiss_stream(self, stream_id: int, code: int, reason: str, last_word: Message | None = None) -> None:
+        """Every socket of a stream is told a last word and closed, in batches; Redis needs to hear nothing."""
+        stream = self.streams.pop(stream_id, None)
+        if stream is None:
+            return
+        seats, stream.seats = stream.seats, {}
+        SESSIONS_HELD.dec(len(seats))
+        for number, seat in enumerate(seats.values(), start=1):
+            if last_word is not None:
+                seat.outbox.push(last_word)
+            self._let_go(seat, code, reason)
+            if number % BATCH == 0:
+                await asyncio.sleep(0)
+
+    # --- telling Redis ----------------------------------------------------------------------------------------
+
+    def _flush_soon(self, stream: LocalStream, delay: float = FLUSH_DELAY_S) -> None:
+        self._dirty.add(stream.stream_id)
+        if self._flush_task is None:
+            self._flush_task = asyncio.get_running_loop().create_task(self._flush_until_clean(delay))
+
+    async def _flush_until_clean(self, delay: float) -> None:
+        try:
+            while self._dirty:
+                await asyncio.sleep(delay)
+                delay = FLUSH_DELAY_S if await self.flush() else RETRY_DELAY_S
+        finally:
+            self._flush_task = None
+
+    async def flush(self) -> bool:
+        """Tell Redis of everybody who came or left since the last time. False: it could not be told, they wait."""
+        calls = list(self._calls())
+        try:
+            replies = await redis.run([command for command, _, _, _ in calls])
+        except (RedisError, OSError) as error:
+            replies = [error] * len(calls)
+        told = True
+        for (_, stream, arrived, departed), reply in zip(calls, replies, strict=True):
+            if isinstance(reply, Exception):
+                told = False
+                REDIS_FAILURES.labels("audience_flush").inc()
+                self._put_back(stream, arrived, departed)
+            else:
+                self._told(stream, arrived, reply)
+        return told
+
+    def _calls(self) -> Iterator[tuple[redis.Command, LocalStream, list[Seat], list[Session]]]:
+        """Announce and depart calls of all dirty streams, arrivals first so that a join and its leave stay in order."""
+        now_ms = epoch_ms()
+        common: dict[str, Any] = {"day": seoul_day(now_ms), "now_ms": now_ms, "server": self.server}
+        dirty, self._dirty = self._dirty, set()
+        for stream in filter(None, map(self.streams.get, dirty)):
+            arrived, stream.arrived = list(stream.arrived.values()), {}
+            departed, stream.departed = stream.departed, []
+            of_stream = {**common, "stream_id": stream.stream_id, "held": len(stream.seats)}
+            for start in range(0, len(arrived), store.ARRIVALS_PER_CALL):
+                part = arrived[start : start + store.ARRIVALS_PER_CALL]
+                sessions = [seat.session for seat in part]
+                yield (
+                    store.announce(**of_stream, known=stream.known, sessions=sessions, arrivals=True),
+                    stream,
+                    part,
+                    [],
+                )
+            grace_ms = DRAIN_GRACE_MS if self.is_leaving else 0
+            for start in range(0, len(departed), store.ARRIVALS_PER_CALL):
+                gone = departed[start : start + store.ARRIVALS_PER_CALL]
+                yield store.depart(**of_stream, sessions=gone, grace_ms=grace_ms), stream, [], gone
+
+    def _put_back(self, stream: LocalStream, arrived: list[Seat], departed: list[Session]) -> None:
+        self.streams.setdefault(stream.stream_id, stream)
+        for seat in arrived:
+            if stream.seats.get(seat.session.session_id) is seat:
+                stream.arrived.setdefault(seat.session.session_id, seat)
+                self.hub.subscribe(stream.stream_id, seat.outbox)  # to be told that the figures are old
+        stream.departed = departed + stream.departed
+        if (excess := len(stream.departed) - LEAVES_KEPT) > 0:
+            LATE_LEAVES_DROPPED.inc(excess)
+            del stream.departed[:excess]
+        self._dirty.add(stream.stream_id)
+
+    def _told(self, stream: LocalStream, arrived: list[Seat], reply: list[Any]) -> None:
+        figures = store.figures_read(reply)
+        if figures.state == "ended":
+            self.end_soon(stream.stream_id)
+            return
+        stream.known = figures
+        if figures.state != "live":
+            stream.in_doubt = True
+        if arrived:
+            self.lose(stream, store.lost_read(reply), {seat.session.session_id: seat.session.owner for seat in arrived})
+            welcome = count_message(stream.stream_id, figures, epoch_ms())
+            for seat in arrived:
+                if stream.seats.get(seat.session.session_id) is seat:
+                    self.hub.subscribe(stream.stream_id, seat.outbox)
+                    seat.outbox.push(welcome)
+        if stream.is_idle:
+            self.streams.pop(stream.stream_id, None)
+
+    # --- endings ----------------------------------------------------------------------------------------------
+
+    def end_soon(self, stream_id: int) -> None:
+        """The stream is over: tell its viewers and close."""
+        word = text_message({"type": "ended", "stream": stream_id})
+        self.spawn(self.dismiss_stream(stream_id, GONE, "ended: the stream is over", word))
+
+    def spawn(self, work: Any) -> None:
+        """Run something beside; its failure is logged, never lost."""
+        task = asyncio.get_running_loop().create_task(work)
+        _beside.add(task)
+        task.add_done_callback(_finished)
+
+    def seats(self) -> list[Seat]:
+        """Everybody, in no order."""
+        return [seat for stream in self.streams.values() for seat in stream.seats.values()]
+
+    def sessions_held(self) -> int:
+        """How many sessions this process holds."""
+        return sum(len(stream.seats) for stream in self.streams.values())
+
+
+_beside: set[asyncio.Task[Any]] = set()
+
+
+def _finished(task: asyncio.Task[Any]) -> None:
+    _beside.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("work beside the edge failed", exc_info=error)

@@ -1,0 +1,11 @@
+"""Counters of live counting, served with all others at /metrics."""
+
+from prometheus_client import Counter, Gauge
+
+SESSIONS_HELD = Gauge("fullhouse_audience_sessions", "Viewing sessions held here.", multiprocess_mode="livesum")
+LATE_LEAVES_DROPPED = Counter("fullhouse_audience_leaves_dropped", "Leaves given up while Redis was away.")
+STALE = Gauge("fullhouse_audience_stale", "1 while the counts cannot be read.", multiprocess_mode="livemax")
+PUSHES = Counter("fullhouse_audience_pushes", "Counts pushed, one a stream and change.")
+EXPIRED = Counter("fullhouse_audience_sessions_expired", "Sessions taken out because they fell silent.")
+DRIFT = Gauge("fullhouse_audience_drift", "Sessions in Redis less those held by servers, absolute sum.")
+REPAIRS = Counter("fullhouse_audience_repairs", "Streams repaired from what servers announced.", ["reason"])

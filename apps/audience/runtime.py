@@ -1,0 +1,102 @@
+"""The audience of this process: edge, board, pulse and control, started with the first socket, drained at the end."""
+
+import asyncio
+import contextlib
+import random
+import weakref
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from apps.realtime import lifecycle
+from apps.realtime.close_codes import SERVICE_RESTART
+
+from . import control
+from .board import Board
+from .directory import DirectoryBoard, DirectorySeat
+from .edge import Edge, Seat, text_message
+from .pulse import Pulse
+
+# Sockets closed in one go while draining, and the window in which a tab comes back: neither the loop here nor the
+# servers that take them over see all of them at once.
+DRAIN_BATCH = 250
+DRAIN_PAUSE_S = 0.05
+RECONNECT_WITHIN_MS = 5_000
+
+
+class AudienceRuntime:
+    """Everything that runs beside the sockets on one event loop."""
+
+    def __init__(self) -> None:
+        self.edge = Edge()
+        self.board = Board(self.edge)
+        self.pulse = Pulse(self.edge)
+        self.directory = DirectoryBoard()
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    def start(self) -> None:
+        """Start the loops; they run until `stop`."""
+        loops = (self.board.run(), self.pulse.run(), self.directory.run(), control.listen(self._handlers()))
+        self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
+        lifecycle.on_drain(self.drain)
+
+    def _handlers(self) -> dict[str, Any]:
+        return {
+            "stream.ended": lambda event: self.edge.end_soon(event["stream"]),
+            "stream.announce": lambda event: self._announce_soon(event["stream"]),
+        }
+
+    def _announce_soon(self, stream_id: int) -> None:
+        if (stream := self.edge.streams.get(stream_id)) is not None:
+            stream.announce_now = True
+
+    async def drain(self, deadline: float) -> None:
+        """Ask every tab to come back elsewhere and close its socket, in batches until the deadline.
+
+        Sessions are not taken out of the count: they have a grace in which the tab comes back with the same session.
+        """
+        self.edge.is_leaving = True
+        loop = asyncio.get_running_loop()
+        hint = text_message({"type": "reconnect", "within_ms": RECONNECT_WITHIN_MS})
+        waiting: list[Seat | DirectorySeat] = [*self.edge.seats(), *self.directory.seats()]
+        random.shuffle(waiting)  # so that no stream loses all its sockets in one moment
+        for start in range(0, len(waiting), DRAIN_BATCH):
+            for seat in waiting[start : start + DRAIN_BATCH]:
+                seat.outbox.push(hint)
+                seat.dismiss(SERVICE_RESTART, "draining: come back in a moment")
+            if loop.time() < deadline - 1.0:
+                await asyncio.sleep(DRAIN_PAUSE_S)
+        # Thousands of peers answer the close, each in its own time: look now and then, with a deadline.
+        while self.edge.sessions_held() and loop.time() < deadline - 0.5:  # noqa: ASYNC110
+            await asyncio.sleep(DRAIN_PAUSE_S)
+        with contextlib.suppress(RedisError, OSError):
+            # Redis away: the sessions wait out their silence instead of their grace, and the register its own.
+            await self.edge.flush()
+            await self.pulse.goodbye()
+
+    async def stop(self) -> None:
+        """Stop the loops."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+
+_runtimes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AudienceRuntime] = weakref.WeakKeyDictionary()
+
+
+def audience_runtime() -> AudienceRuntime:
+    """The running event loop's audience, started at the first call."""
+    loop = asyncio.get_running_loop()
+    runtime = _runtimes.get(loop)
+    if runtime is None:
+        runtime = _runtimes[loop] = AudienceRuntime()
+        runtime.start()
+    return runtime
+
+
+async def audience_stop() -> None:
+    """Stop this event loop's audience; the next call of `audience_runtime` makes a new one."""
+    runtime = _runtimes.pop(asyncio.get_running_loop(), None)
+    if runtime is not None:
+        await runtime.stop()

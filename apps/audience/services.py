@@ -1,0 +1,155 @@
+"""Every write of the live audience outside of the sockets: catalogue, endings, sweep, the table current_viewers."""
+
+import datetime
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from apps.realtime import redis
+from apps.realtime.bulk import bulk_upsert
+from apps.streams.models import Stream, StreamStatus
+from apps.streams.services import stream_figures_raise
+
+from . import store
+from .control import tell_servers
+from .metrics import EXPIRED
+from .models import CurrentViewers
+from .selectors import LiveCounts, listings_live, slices
+from .sessions import seoul_day
+from .store import Listing
+
+logger = logging.getLogger(__name__)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _do(commands: Sequence[redis.Command]) -> list[Any]:
+    """Send write commands; RedisError if any failed."""
+    replies = redis.run_now(commands)
+    if error := redis.first_error(replies):
+        raise error
+    return replies
+
+
+def _listing(stream: Stream) -> Listing:
+    return Listing(stream.pk, stream.category_id, stream.category.slug, stream.title, stream.broadcaster.name)
+
+
+def stream_list(*, stream: Stream, previous_category_id: int | None = None) -> None:
+    """Put a live stream into the catalogue and rankings, or renew what they say. Repeating changes nothing."""
+    commands = [
+        store.open_(stream.pk),
+        *store.listing_put(_listing(stream)),
+        store.rank(None, {stream.pk: 0}, only_new=True),
+        store.rank(stream.category_id, {stream.pk: 0}, only_new=True),
+    ]
+    if previous_category_id not in (None, stream.category_id):
+        commands.append(store.unrank(previous_category_id, [stream.pk]))
+    _do(commands)
+
+
+def stream_close(*, stream_id: int, category_id: int) -> None:
+    """The stream ended: nobody is present any more, servers close its sockets, the row gets its final figures."""
+    ended = store.end(stream_id=stream_id, day=seoul_day(_now_ms()))
+    replies = _do([ended, *store.listing_drop(stream_id, category_id)])
+    peak, total = (int(figure) for figure in replies[0])
+    tell_servers({"type": "stream.ended", "stream": stream_id})
+    stream_figures_raise(stream_id=stream_id, peak=peak, total=total)
+
+
+def stream_relist(*, stream_id: int) -> bool | None:
+    """Redis does not know this stream: look it up and tell it. True live, False ended, None if there is none."""
+    stream = Stream.objects.select_related("category", "broadcaster").filter(pk=stream_id).first()
+    if stream is None:
+        return None
+    if not stream.is_live:
+        stream_close(stream_id=stream.pk, category_id=stream.category_id)
+        return False
+    stream_list(stream=stream)
+    return True
+
+
+def catalog_rebuild() -> tuple[int, int]:
+    """Bring the catalogue in line with the database: (streams put in, streams taken out). Repeating changes nothing.
+
+    This is how a start or an end that Redis was not there to hear of gets through, and how a wiped Redis is filled.
+    """
+    live = {
+        stream.pk: stream
+        for stream in Stream.objects.filter(status=StreamStatus.LIVE).select_related("category", "broadcaster")
+    }
+    listed = {listing.stream_id: listing for listing in listings_live()}
+    wanted = {stream_id: _listing(stream) for stream_id, stream in live.items()}
+    changed = [listing for stream_id, listing in wanted.items() if listed.get(stream_id) != listing]
+    for listing in changed:
+        before = listed.get(listing.stream_id)
+        stream_list(stream=live[listing.stream_id], previous_category_id=before.category_id if before else None)
+    for part in slices(list(wanted)):
+        _do([store.open_(stream_id) for stream_id in part])
+    over = [listing for stream_id, listing in listed.items() if stream_id not in wanted]
+    closed = 0
+    for listing in over:
+        # Read again: a stream that started after the first read is in the catalogue by right.
+        if not Stream.objects.filter(pk=listing.stream_id, status=StreamStatus.LIVE).exists():
+            stream_close(stream_id=listing.stream_id, category_id=listing.category_id)
+            closed += 1
+    return len(changed), closed
+
+
+def audience_sweep(*, now_ms: int | None = None) -> int:
+    """Take out silent sessions of all live streams and set the rankings right; how many sessions went.
+
+    Safe to run twice or late: silence is a time, and rankings are overwritten with what is true now.
+    """
+    at_ms = _now_ms() if now_ms is None else now_ms
+    day = seoul_day(at_ms)
+    expired = house = 0
+    for part in slices(listings_live()):
+        replies = redis.run_now([store.sweep(stream_id=listing.stream_id, day=day, now_ms=at_ms) for listing in part])
+        scores: dict[int | None, dict[int, int]] = defaultdict(dict)
+        for listing, reply in zip(part, replies, strict=True):
+            if isinstance(reply, RedisError):
+                logger.error("stream %s could not be swept", listing.stream_id, exc_info=reply)
+                continue
+            figures = store.figures_read(reply)
+            expired += int(reply[4])
+            if figures.state != "ended":
+                scores[None][listing.stream_id] = figures.current
+                scores[listing.category_id][listing.stream_id] = figures.current
+        house += sum(scores[None].values())
+        _do([store.rank(category_id, of_category) for category_id, of_category in scores.items() if of_category])
+    _do([store.house_put(house)])
+    EXPIRED.inc(expired)
+    return expired
+
+
+def current_viewers_upsert(*, rows: Sequence[LiveCounts], captured_at: datetime.datetime) -> int:
+    """Write the snapshot into current_viewers, a row a stream; how many rows.
+
+    Peak and visits only grow, so a Redis that lost them does not pull the table down; a repeat changes nothing.
+    """
+    values = [
+        {
+            "stream_id": row.stream_id,
+            "current": row.current,
+            "peak": row.peak,
+            "total": row.total,
+            "unique_today": row.unique_today,
+            "captured_at": captured_at,
+        }
+        for row in rows
+    ]
+    bulk_upsert(
+        CurrentViewers,
+        values,
+        update=["current", "unique_today"],
+        greatest=["peak", "total"],
+        newest_by="captured_at",  # a run that was held up must not undo a newer one
+    )
+    return len(values)
