@@ -13,6 +13,7 @@ const MINUTES = [1, 2, 5, 10].map((minutes) => minutes * 60);
 // People come whole: 1, 2, 5, 10, 20 ... up to 5 million between two lines.
 const WHOLE_STEPS = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
 
+const each = (format) => (_, values) => values.map((value) => format(value));
 const colour = (element, property = "color") => getComputedStyle(element).getPropertyValue(property);
 
 export class Trail {
@@ -89,7 +90,7 @@ export class Trail {
     const labels = colour(this.figure.querySelector(".axis"));
     const rules = colour(this.figure.querySelector(".rule"));
     const font = `11px ${colour(this.box, "font-family")}`;
-    const axis = { stroke: labels, font, ticks: { show: false }, grid: { stroke: rules, width: 1 } };
+    const axis = { stroke: labels, font, gap: 6, ticks: { show: false }, grid: { stroke: rules, width: 1 } };
     return new window.uPlot(
       {
         width: this.box.clientWidth,
@@ -99,8 +100,8 @@ export class Trail {
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: line } },
         scales: { x: { auto: false }, y: { auto: false } },
         axes: [
-          { ...axis, size: 24, gap: 6, space: 64, incrs: MINUTES, grid: { show: false }, values: (_, times) => times.map(timeOfDayShort) },
-          { ...axis, size: 46, gap: 6, space: 34, incrs: WHOLE_STEPS, values: (_, counts) => counts.map(compact) },
+          { ...axis, grid: { show: false }, size: 24, space: 64, incrs: MINUTES, values: each(timeOfDayShort) },
+          { ...axis, size: 46, space: 34, incrs: WHOLE_STEPS, values: each(compact) },
         ],
         series: [
           {},

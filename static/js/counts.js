@@ -1,8 +1,9 @@
 /**
  * Counts of many streams on one page, over one socket.
  *
- * Every element with `data-count-of="ID"` shows that stream's viewers now, `data-house` those of all streams. All ids of the page are watched, not just
- * those on the screen: most visitors then watch the same set, and the server encodes one message for all of them.
+ * Every element with `data-count-of="ID"` shows that stream's viewers now, `data-house` those of all streams. All ids
+ * of the page are watched, not just those on the screen: most visitors then watch the same set, and the server encodes
+ * one message for all of them.
  */
 
 import { showNumber } from "./digits.js";

@@ -1,7 +1,8 @@
 /**
  * A WebSocket that comes back by itself and never lies about its state.
  *
- * - One connection in flight; exponential backoff with full jitter, capped at 30 s, forgotten after 10 s of stable connection.
+ * - One connection in flight; exponential backoff with full jitter, capped at 30 s, forgotten after 10 s of
+ *   stable connection.
  * - The server's close codes decide: come back, fetch a new token first, or stop for good.
  * - Silence is checked: after 25 s we ask for a sign of life, after 45 s the connection counts as dead, because a
  *   network that vanished does not close a socket.

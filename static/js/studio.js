@@ -1,4 +1,4 @@
-/** The studio: the count and the clock of the stream that is on now. It watches from outside, so it counts as nobody. */
+/** The studio: the count and the clock of the stream that is on now. It watches from outside: it counts as nobody. */
 
 import { followCounts } from "./counts.js";
 import { keepTime } from "./elapsed.js";
