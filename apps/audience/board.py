@@ -53,6 +53,7 @@ class Board:
         """One reading of every stream served here, and the pushes that follow from it."""
         streams = [stream for stream in self._edge.streams.values() if stream.seats]
         if not streams:
+            self._read_ms = epoch_ms()  # nobody is shown anything, so nothing is old
             return
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
@@ -74,6 +75,7 @@ class Board:
             await self._take(stream, store.figures_of(reply))
         if self._is_stale:
             self._is_stale = False
+            self._edge.stale_word = None
             STALE.set(0)
 
     async def _take(self, stream: LocalStream, figures: store.Figures) -> None:
@@ -106,7 +108,7 @@ class Board:
             return
         self._is_stale = True
         STALE.set(1)
-        message = text_message({"type": "stale", "since": self._read_ms})
+        message = self._edge.stale_word = text_message({"type": "stale", "since": self._read_ms})
         for topic in self._edge.hub.topics():
             await self._edge.hub.publish(topic, message)
 

@@ -73,6 +73,7 @@ class DirectoryBoard:
                 groups[seat.watched, seat.is_greeted].append(seat)
         if not groups:
             self._shown = {}
+            self._read_ms = epoch_ms()  # nobody is shown anything, so nothing is old
             return
         try:
             now, house = await self._read(sorted(frozenset().union(*(watched for watched, _ in groups))))

@@ -32,7 +32,7 @@ from .store import Figures
 logger = logging.getLogger(__name__)
 
 # Long enough to gather a crowd into one call, short enough that nobody sees it.
-FLUSH_DELAY_S = 0.025
+FLUSH_DELAY_S = 0.04
 RETRY_DELAY_S = 1.0
 # Leaves that Redis could not be told of. Past this the oldest are dropped: the sessions fall silent within a minute.
 LEAVES_KEPT = 100_000
@@ -113,6 +113,7 @@ class Edge:
         self.hub = Hub()
         self.streams: dict[int, LocalStream] = {}
         self.is_leaving = False
+        self.stale_word: Message | None = None  # what viewers were told while Redis cannot be read
         self._serial = 0
         self._dirty: set[int] = set()
         self._flush_task: asyncio.Task[None] | None = None
@@ -245,7 +246,9 @@ class Edge:
         for seat in arrived:
             if stream.seats.get(seat.session.session_id) is seat:
                 stream.arrived.setdefault(seat.session.session_id, seat)
-                self.hub.subscribe(stream.stream_id, seat.outbox)  # to be told that the figures are old
+                # To be told that the figures are old, at once if the others know already.
+                if self.hub.subscribe(stream.stream_id, seat.outbox) and self.stale_word is not None:
+                    seat.outbox.push(self.stale_word)
         stream.departed = departed + stream.departed
         if (excess := len(stream.departed) - LEAVES_KEPT) > 0:
             LATE_LEAVES_DROPPED.inc(excess)
@@ -267,8 +270,8 @@ class Edge:
                 if stream.seats.get(seat.session.session_id) is seat:
                     self.hub.subscribe(stream.stream_id, seat.outbox)
                     seat.outbox.push(welcome)
-        if stream.is_idle:
-            self.streams.pop(stream.stream_id, None)
+        if stream.is_idle and self.streams.get(stream.stream_id) is stream:
+            del self.streams[stream.stream_id]
 
     # --- endings ----------------------------------------------------------------------------------------------
 

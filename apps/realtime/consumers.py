@@ -151,9 +151,10 @@ class LeanWebsocketConsumer(AsyncConsumer):
             frame = json.loads(text)
         except (ValueError, RecursionError):
             return await self.reject(BAD_FRAME, "not_json", "the frame is not JSON")
-        if not isinstance(frame, dict) or frame.get("type") not in self.frame_types:
+        kind = frame.get("type") if isinstance(frame, dict) else None
+        if not isinstance(kind, str) or kind not in self.frame_types:  # a list or an object cannot be looked up
             return await self.reject(BAD_FRAME, "unknown_type", "the frame has no known type")
-        if frame["type"] == "ping":
+        if kind == "ping":
             echo = frame.get("id")
             answer = echo if isinstance(echo, (int, str)) and len(str(echo)) <= 32 else None
             return await self.send_json({"type": "pong", "id": answer, "at": int(time.time() * 1000)})

@@ -16,9 +16,12 @@ class Hub:
     def __init__(self) -> None:
         self._topics: dict[Hashable, set[Outbox]] = {}
 
-    def subscribe(self, topic: Hashable, outbox: Outbox) -> None:
-        """Send this topic's messages to the socket from now on; twice is once."""
-        self._topics.setdefault(topic, set()).add(outbox)
+    def subscribe(self, topic: Hashable, outbox: Outbox) -> bool:
+        """Send this topic's messages to the socket from now on; twice is once. True if it was not subscribed."""
+        members = self._topics.setdefault(topic, set())
+        before = len(members)
+        members.add(outbox)
+        return len(members) > before
 
     def unsubscribe(self, topic: Hashable, outbox: Outbox) -> None:
         """Stop sending this topic to the socket; nothing happens if it was not subscribed."""

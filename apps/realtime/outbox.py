@@ -54,7 +54,9 @@ class Outbox:
     def push(self, message: Message) -> bool:
         """Send now if the socket takes it, else keep only the newest. True if it was handed to the server now."""
         if self._drainer is not None:
-            self._pending = message
+            # A close is the last word: a count that was under way must not take its place.
+            if self._pending is None or self._pending["type"] != "websocket.close":
+                self._pending = message
             return False
         coroutine: Any = self._send(message)
         try:
@@ -75,12 +77,14 @@ class Outbox:
                     message, self._pending = self._pending, None
                     await self._send(message)
         except TimeoutError:
+            # The finished task stays in place, so that nothing more is sent to this peer and it is given up only once.
+            self._pending = None
             SLOW_SOCKETS_CLOSED.inc()
             self._abandon()
+            return
         except (OSError, RuntimeError):
-            return  # as in push: the consumer hears of it
-        finally:
-            self._drainer = None
+            self._pending = None  # as in push: the consumer hears of it
+        self._drainer = None
 
     @property
     def is_slow(self) -> bool:

@@ -8,8 +8,9 @@ Commands must be safe to repeat: after a lost connection nobody knows whether Re
 """
 
 import asyncio
+import contextlib
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +21,8 @@ from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.cluster import ClusterNode, LoadBalancingStrategy
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.retry import Retry
 
 from .lua import script_by_sha
@@ -107,6 +109,15 @@ def _forgotten_sources(commands: Sequence[Command], refused: list[int]) -> set[s
     return {script_by_sha(commands[index][1]).source for index in refused}
 
 
+@contextlib.contextmanager
+def _one_kind_of_away() -> Iterator[None]:
+    """A Cluster without a reachable node is away, as a server that refuses is; the library's error is no RedisError."""
+    try:
+        yield
+    except RedisClusterException as error:
+        raise RedisConnectionError(str(error)) from error
+
+
 async def run(commands: Sequence[Command]) -> list[Any]:
     """Send commands as one pipeline a node and return their replies in order.
 
@@ -129,14 +140,16 @@ async def _pipeline(client: AsyncRedis | AsyncRedisCluster, commands: Sequence[C
     pipeline: Any = client.pipeline(transaction=False) if isinstance(client, AsyncRedis) else client.pipeline()
     for command in commands:
         pipeline.execute_command(*command)
-    return list(await pipeline.execute(raise_on_error=False))
+    with _one_kind_of_away():
+        return list(await pipeline.execute(raise_on_error=False))
 
 
 def run_now(commands: Sequence[Command]) -> list[Any]:
     """`run` for code outside of an event loop."""
     if not commands:
         return []
-    client = sync_client()
+    with _one_kind_of_away():
+        client = sync_client()  # a Cluster is asked for its nodes here
     replies = _pipeline_now(client, commands)
     if refused := _refused(commands, replies):
         for source in _forgotten_sources(commands, refused):
@@ -150,7 +163,8 @@ def _pipeline_now(client: Redis | RedisCluster, commands: Sequence[Command]) -> 
     pipeline: Any = client.pipeline(transaction=False) if isinstance(client, Redis) else client.pipeline()
     for command in commands:
         pipeline.execute_command(*command)
-    return list(pipeline.execute(raise_on_error=False))
+    with _one_kind_of_away():
+        return list(pipeline.execute(raise_on_error=False))
 
 
 def first_error(replies: Sequence[Any]) -> RedisError | None:
