@@ -8,19 +8,22 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError
 from ninja.throttling import AnonRateThrottle
-from redis.exceptions import RedisError
 
 from apps.accounts.viewers import remember_browser, viewer_identity
 from apps.realtime import redis
 from apps.realtime.tokens import MAX_TOKEN_LENGTH, TokenError
 from apps.streams.api import ErrorOut, StreamId
-from apps.streams.selectors import category_afind, stream_astatus, stream_find
+from apps.streams.selectors import category_find, stream_find, stream_status
 
-from . import store
+from . import selectors, store
 from .sessions import seoul_day
 from .tokens import TOKEN_SECONDS, viewer_token_make, viewer_token_renewable
 
 router = Router(tags=["audience"])
+
+
+# Not a tuple: ninja writes one as an array of schemas under `items`, which OpenAPI 3.1 does not know.
+TrailPoint = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
 class ViewersOut(Schema):
@@ -33,7 +36,7 @@ class ViewersOut(Schema):
     total: int
     unique_today: int
     at: int
-    trail: list[tuple[int, int]]
+    trail: list[TrailPoint]
 
 
 class RankedOut(Schema):
@@ -79,32 +82,29 @@ def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-async def _read(commands: list[redis.Command]) -> list[Any]:
+def _read(commands: list[redis.Command]) -> list[Any]:
     try:
-        replies = await redis.run(commands)
-    except (RedisError, OSError) as error:
+        return selectors.read(commands)
+    except selectors.CountsUnavailable as error:
         raise HttpError(503, "The counts cannot be read now. Try again in a moment.") from error
-    if redis.first_error(replies):
-        raise HttpError(503, "The counts cannot be read now. Try again in a moment.")
-    return replies
 
 
-async def _category_id(slug: str) -> int:
-    known = (await _read([store.category_id(slug)]))[0]
+def _category_id(slug: str) -> int:
+    known = _read([store.category_id(slug)])[0]
     if known is not None:
         return int(known)
     # Redis only knows categories that had a live stream; the others are the database's to tell.
-    category = await category_afind(slug=slug)
+    category = category_find(slug=slug)
     if category is None:
         raise Http404("There is no such category.")
     return category.pk
 
 
 @router.get("/streams/{stream_id}/viewers", response={200: ViewersOut, 404: ErrorOut, 422: ErrorOut, 503: ErrorOut})
-async def stream_viewers(request: HttpRequest, stream_id: StreamId) -> ViewersOut:
+def stream_viewers(request: HttpRequest, stream_id: StreamId) -> ViewersOut:
     """Who watches this stream now: exact viewers, peak and visits; unique today is an estimate (0.81%)."""
     at_ms = _now_ms()
-    figures, unique, trail = await _read(
+    figures, unique, trail = _read(
         [
             store.figures(stream_id),
             store.unique_today(stream_id=stream_id, day=seoul_day(at_ms)),
@@ -113,7 +113,7 @@ async def stream_viewers(request: HttpRequest, stream_id: StreamId) -> ViewersOu
     )
     found = store.figures_of(figures)
     # Redis knows the streams of today; older ones, and addresses that never were, are the database's to tell.
-    status = found.state or await stream_astatus(stream_id=stream_id)
+    status = found.state or stream_status(stream_id=stream_id)
     if status is None:
         raise Http404("There is no such stream.")
     return ViewersOut(
@@ -124,21 +124,21 @@ async def stream_viewers(request: HttpRequest, stream_id: StreamId) -> ViewersOu
         total=found.total,
         unique_today=int(unique),
         at=at_ms,
-        trail=store.trail_read(trail),
+        trail=[list(point) for point in store.trail_read(trail)],
     )
 
 
 @router.get("/rankings", response={200: RankingOut, 404: ErrorOut, 422: ErrorOut, 503: ErrorOut})
-async def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> RankingOut:
+def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> RankingOut:
     """Live streams by viewers. The order is some seconds old at most, the figures are of this moment."""
     category_id = None
     if chosen.category:
-        category_id = await _category_id(chosen.category)
-    members = (await _read([store.ranked(category_id, offset=chosen.offset, limit=chosen.limit)]))[0]
+        category_id = _category_id(chosen.category)
+    members = _read([store.ranked(category_id, offset=chosen.offset, limit=chosen.limit)])[0]
     ids = [int(member) for member in members]
     if not ids:
         return RankingOut(items=[], at=_now_ms())
-    words, *figures = await _read([store.listings(ids), *map(store.figures, ids)])
+    words, *figures = _read([store.listings(ids), *map(store.figures, ids)])
     live = [
         (store.listing_read(stream_id, word), store.figures_of(reply).current)
         for stream_id, word, reply in zip(ids, words, figures, strict=True)
@@ -161,7 +161,7 @@ async def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> Rankin
 
 @router.post(
     "/streams/{stream_id}/token",
-    response={200: TokenOut, 404: ErrorOut, 422: ErrorOut, 429: ErrorOut},
+    response={200: TokenOut, (400, 404, 411, 413, 422, 429): ErrorOut},
     throttle=[AnonRateThrottle("20/s")],
 )
 def stream_token(request: HttpRequest, response: HttpResponse, stream_id: StreamId, known: TokenIn) -> TokenOut:

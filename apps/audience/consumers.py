@@ -1,8 +1,9 @@
 """Sockets of the audience: parse, call the edge, send."""
 
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
+
+from django.http import parse_cookie
 
 from apps.accounts.viewers import BROWSER_COOKIE
 from apps.realtime.close_codes import BAD_FRAME, FORBIDDEN, UNAUTHORIZED
@@ -23,11 +24,7 @@ def _query(scope: dict[str, Any], name: str) -> str:
 def _cookie(scope: dict[str, Any], name: str) -> str:
     for header, value in scope["headers"]:
         if header == b"cookie":
-            try:
-                cookie = SimpleCookie(value.decode("latin-1")).get(name)
-            except CookieError:
-                return ""
-            return cookie.value if cookie else ""
+            return parse_cookie(value.decode("latin-1")).get(name, "")
     return ""
 
 

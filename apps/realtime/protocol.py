@@ -1,4 +1,4 @@
-"""uvicorn's two connection protocols, made lean for many idle WebSockets that are all sent the same few messages.
+"""uvicorn's WebSocket protocol, made lean for many idle sockets that are all sent the same few messages.
 
 What uvicorn promises stays as it is, with one exception: once a WebSocket is accepted, ``scope["headers"]`` is empty.
 An application reads what it needs from them before it accepts. docs/decisions/0003-lean-protocol.md has the figures.
@@ -9,9 +9,10 @@ import random
 import secrets
 from types import GeneratorType
 from typing import Any, ClassVar, cast
+from urllib.parse import unquote
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
@@ -20,36 +21,12 @@ from websockets.protocol import OPEN, Protocol
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
+from .handshake import Header, accept_response
+
 ABORT_EXTENSION = "fullhouse.abort"
 
-# A connection that has not finished its first request's headers by then is dropped: it holds a file and says nothing.
-HEADER_SECONDS = 30.0
 # A reader this far behind is paused: 64 KiB, the default, would let a stalled one hold 600 old counts.
 WRITE_HIGH_WATER = 16 * 1024
-
-
-class LeanHttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with a limit on silence and without a reference cycle after an upgrade."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock for the first request."""
-        super().connection_made(transport)
-        self.header_timer = self.loop.call_later(HEADER_SECONDS, transport.abort)
-
-    def on_headers_complete(self) -> None:
-        """The first request is whole: stop the clock."""
-        self.header_timer.cancel()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock, which would otherwise keep the connection in memory."""
-        self.header_timer.cancel()
-        super().connection_lost(exc)
-
-    def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over, and let go of the parser, which refers back to this object."""
-        super().handle_websocket_upgrade()
-        self.parser = None  # type: ignore[assignment]  # as uvicorn does when the connection is lost
 
 
 class Inbox:
@@ -141,6 +118,7 @@ class LeanWebSocketProtocol(WebSocketsSansIOProtocol):
     """
 
     __slots__ = (
+        "accept_key",
         "app",
         "app_state",
         "asgi_version",
@@ -192,6 +170,7 @@ class LeanWebSocketProtocol(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.accept_key: bytes | None = None
         self.queue = cast("asyncio.Queue[Any]", Inbox())
         self.writable = _WRITABLE
         if not config.ws_per_message_deflate:
@@ -208,6 +187,34 @@ class LeanWebSocketProtocol(WebSocketsSansIOProtocol):
         if not self.close_sent and not self.conn.reader.buffer:
             self.conn.parser = Protocol.parse(self.conn)
             next(self.conn.parser)
+
+    def handshake_read(self, url: bytes, headers: list[Header], accept_key: bytes) -> None:
+        """Start the application on a handshake that the HTTP parser has read and `handshake` found ordinary."""
+        raw_path, _, query_string = url.partition(b"?")
+        self.accept_key = accept_key
+        self.handshake_initiated = True
+        self.conn.parser = Protocol.parse(self.conn)
+        next(self.conn.parser)
+        self.scope = {
+            "type": "websocket",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": self.scheme,
+            "server": self.server,
+            "client": self.client,
+            "root_path": self.root_path,
+            "path": self.root_path + unquote(raw_path.decode("ascii")),
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query_string,
+            "headers": headers,
+            "subprotocols": [],
+            "state": self.app_state.copy(),
+            "extensions": {"websocket.http.response": {}},
+        }
+        self.queue.put_nowait({"type": "websocket.connect"})
+        task = self.loop.create_task(self.run_asgi())
+        task.add_done_callback(self.on_task_complete)
+        self.tasks.add(task)
 
     def pause_writing(self) -> None:
         """This connection gets an event of its own for as long as it is paused."""
@@ -293,6 +300,14 @@ class LeanWebSocketProtocol(WebSocketsSansIOProtocol):
                     cls._last_text = text
                 self.transport.write(cls._last_frame)
                 return
+        if (
+            self.accept_key is not None
+            and message["type"] == "websocket.accept"
+            and not self.handshake_complete
+            and not message.get("subprotocol")
+        ):
+            self._accept(message)
+            return
         was_accepted = self.handshake_complete
         await super().send(message)
         if self.close_timer is not None:
@@ -301,7 +316,21 @@ class LeanWebSocketProtocol(WebSocketsSansIOProtocol):
         elif not was_accepted and self.handshake_complete and not self.close_sent:
             self._forget_handshake()
 
+    def _accept(self, message: Any) -> None:
+        if self.disconnected:
+            raise ClientDisconnected
+        if not self.transport.is_closing():
+            headers = [*self.default_headers, *message.get("headers", ())]
+            self.transport.write(accept_response(cast("bytes", self.accept_key), headers))
+            self.handshake_complete = True
+            self.conn._state = OPEN
+            self.start_keepalive()
+            self._forget_handshake()
+
     def _forget_handshake(self) -> None:
         """Drop what only the handshake needed: half of an idle connection's memory."""
         self.scope["headers"].clear()  # type: ignore[attr-defined]
-        del self.request, self.response, self.scope
+        if self.accept_key is None:
+            del self.request, self.response
+        self.accept_key = None
+        del self.scope

@@ -16,7 +16,8 @@ from types import FrameType
 import uvicorn
 
 from apps.realtime import lifecycle
-from apps.realtime.protocol import LeanHttpProtocol, LeanWebSocketProtocol
+from apps.realtime.http_protocol import LeanHttpProtocol
+from apps.realtime.protocol import LeanWebSocketProtocol
 
 logger = logging.getLogger(__name__)
 

@@ -54,11 +54,6 @@ def category_find(*, slug: str) -> Category | None:
     return Category.objects.filter(slug=slug).first()
 
 
-async def category_afind(*, slug: str) -> Category | None:
-    """The category with this slug, for code on the event loop."""
-    return await Category.objects.filter(slug=slug).afirst()
-
-
 def live_find(*, category: Category | None = None, query: str = "") -> LiveStreams:
     """Live streams; of a category, and with `query` in title, broadcaster or category, in upper or lower case."""
     rows = Stream.objects.filter(status=StreamStatus.LIVE).order_by("-started_at", "-id")
@@ -130,9 +125,9 @@ def stream_find(*, stream_id: int) -> Stream | None:
     return Stream.objects.select_related("broadcaster__user", "category").filter(pk=stream_id).first()
 
 
-async def stream_astatus(*, stream_id: int) -> str | None:
-    """Whether the stream is live or ended, for code on the event loop; None for an unknown one."""
-    return await Stream.objects.filter(pk=stream_id).values_list("status", flat=True).afirst()
+def stream_status(*, stream_id: int) -> str | None:
+    """Whether a stream is live or ended; None for an unknown one."""
+    return Stream.objects.filter(pk=stream_id).values_list("status", flat=True).first()
 
 
 def stream_counts(*, stream: Stream) -> ports.Counts | None:

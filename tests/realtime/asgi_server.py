@@ -9,7 +9,8 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from apps.realtime.protocol import LeanHttpProtocol, LeanWebSocketProtocol
+from apps.realtime.http_protocol import LeanHttpProtocol
+from apps.realtime.protocol import LeanWebSocketProtocol
 from apps.realtime.server import MAX_FRAME_BYTES
 from tests.realtime.raw_websocket import RawWebSocket
 

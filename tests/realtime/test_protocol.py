@@ -283,7 +283,7 @@ async def test_the_handshake_is_forgotten_after_accept() -> None:
 
 
 async def test_a_silent_connection_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.realtime.protocol.HEADER_SECONDS", 0.1)
+    monkeypatch.setattr("apps.realtime.http_protocol.HEADER_SECONDS", 0.1)
     async with serving(Echo()) as server:
         client = await server.connect()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

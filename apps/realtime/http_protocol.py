@@ -1,0 +1,44 @@
+"""uvicorn's HTTP protocol with a limit on silence, which hands WebSockets over without parsing their request again."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .handshake import accept_key_of
+from .protocol import LeanWebSocketProtocol
+
+# A connection that has not finished its first request's headers by then is dropped: it holds a file and says nothing.
+HEADER_SECONDS = 30.0
+
+
+class LeanHttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with a limit on silence and without a reference cycle after an upgrade."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock for the first request."""
+        super().connection_made(transport)
+        self.header_timer = self.loop.call_later(HEADER_SECONDS, transport.abort)
+
+    def on_headers_complete(self) -> None:
+        """The first request is whole: stop the clock."""
+        self.header_timer.cancel()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock, which would otherwise keep the connection in memory."""
+        self.header_timer.cancel()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, and let go of the parser, which refers back to this object."""
+        accept_key = accept_key_of(self.scope["method"], self.scope["http_version"], self.url, self.headers)
+        protocol_class = self.ws_protocol_class
+        if accept_key is None or protocol_class is None or not issubclass(protocol_class, LeanWebSocketProtocol):
+            super().handle_websocket_upgrade()
+        else:
+            self.connections.discard(self)
+            protocol = protocol_class(self.config, self.server_state, self.app_state, self.loop)
+            protocol.connection_made(self.transport)
+            protocol.handshake_read(self.url, self.headers, accept_key)
+            self.transport.set_protocol(protocol)
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does when the connection is lost
