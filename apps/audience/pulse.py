@@ -82,7 +82,8 @@ class Pulse:
     def _call(self, stream: LocalStream, seats: list[Seat]) -> redis.Command:
         now_ms = epoch_ms()
         # Who has not been told as an arrival yet is left to the flush, so that the visit is counted.
-        sessions = [seat.session for seat in seats if seat.session.session_id not in stream.arrived]
+        untold = stream.arrived.keys() | stream.telling
+        sessions = [seat.session for seat in seats if seat.session.session_id not in untold]
         return store.announce(
             stream_id=stream.stream_id,
             day=seoul_day(now_ms),

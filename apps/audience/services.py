@@ -111,22 +111,47 @@ def audience_sweep(*, now_ms: int | None = None) -> int:
     day = seoul_day(at_ms)
     expired = house = 0
     for part in slices(listings_live()):
-        replies = redis.run_now([store.sweep(stream_id=listing.stream_id, day=day, now_ms=at_ms) for listing in part])
-        scores: dict[int | None, dict[int, int]] = defaultdict(dict)
-        for listing, reply in zip(part, replies, strict=True):
-            if isinstance(reply, RedisError):
-                logger.error("stream %s could not be swept", listing.stream_id, exc_info=reply)
-                continue
-            figures = store.figures_read(reply)
-            expired += int(reply[4])
-            if figures.state != "ended":
-                scores[None][listing.stream_id] = figures.current
-                scores[listing.category_id][listing.stream_id] = figures.current
-        house += sum(scores[None].values())
-        _do([store.rank(category_id, of_category) for category_id, of_category in scores.items() if of_category])
+        viewers: dict[int, int] = {}
+        left = part
+        while left:
+            replies = redis.run_now([store.sweep(stream_id=item.stream_id, day=day, now_ms=at_ms) for item in left])
+            unfinished = []
+            for listing, reply in zip(left, replies, strict=True):
+                if isinstance(reply, RedisError):
+                    logger.error("stream %s could not be swept", listing.stream_id, exc_info=reply)
+                    continue
+                figures, went = store.figures_read(reply), int(reply[4])
+                expired += went
+                if figures.state != "ended":
+                    viewers[listing.stream_id] = figures.current
+                if went == store.SWEPT_PER_CALL:
+                    unfinished.append(listing)  # a server died with many: all of them go now, a call at a time
+            left = unfinished
+        house += sum(viewers.values())
+        rankings_set(listings=part, viewers=viewers)
     _do([store.house_put(house)])
     EXPIRED.inc(expired)
     return expired
+
+
+def rankings_set(*, listings: Sequence[Listing], viewers: dict[int, int]) -> None:
+    """Put these streams into the rankings by their viewers; those that `viewers` lacks are left as they are."""
+    scores: dict[int | None, dict[int, int]] = defaultdict(dict)
+    for listing in listings:
+        if listing.stream_id in viewers:
+            for ranking in (None, listing.category_id):
+                scores[ranking][listing.stream_id] = viewers[listing.stream_id]
+    ranks = [store.rank(category_id, of_category) for category_id, of_category in scores.items()]
+    # Read after the ranks are written: a stream that left the catalogue or its category meanwhile was put back by them,
+    # and nothing else would take it out again.
+    words = _do([*ranks, store.listings([listing.stream_id for listing in listings])])[-1]
+    strays: dict[int | None, list[int]] = defaultdict(list)
+    for listing, word in zip(listings, words, strict=True):
+        if word is None:
+            strays[None].append(listing.stream_id)
+        if word is None or store.listing_read(listing.stream_id, word).category_id != listing.category_id:
+            strays[listing.category_id].append(listing.stream_id)
+    _do([store.unrank(category_id, stream_ids) for category_id, stream_ids in strays.items()])
 
 
 def current_viewers_upsert(*, rows: Sequence[LiveCounts], captured_at: datetime.datetime) -> int:

@@ -43,7 +43,7 @@ end
 local function settle()
   local current = redis.call('SCARD', USERS)
   local peak = tonumber(redis.call('GET', PEAK) or 0)
-  redis.call('SET', CURRENT, current)
+  redis.call('SET', CURRENT, current, 'KEEPTTL')  -- a sweep that comes after the end must not keep it for ever
   if current > peak then
     peak = current
     redis.call('SET', PEAK, peak)
