@@ -8,36 +8,62 @@
 -- Repeat:  a session already here with the same owner is only heard of again
 if redis.call('GET', STATE) == 'ended' then return {'ended', 0, 0, 0, {}} end
 
-local now, is_arrival = tonumber(ARGV[1]), ARGV[6] == '1'
-local ids, owners, viewers = {}, {}, {}
+local now, is_arrival = ARGV[1], ARGV[6] == '1'
+local ids, count = {}, 0
 for i = 7, #ARGV, 3 do
-  ids[#ids + 1], owners[#owners + 1], viewers[#viewers + 1] = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  count = count + 1
+  ids[count] = ARGV[i]
 end
 
-local heard, written, come, lost = {}, {}, {}, {}
-if #ids > 0 then
+-- Tables grow by counters and the time stays a string: at 500 sessions a call, lengths and number formats are felt.
+local heard, h, written, w, fresh, f, lost = {}, 0, {}, 0, {}, 0, {}
+if count > 0 then
   local known = redis.call('HMGET', SESSIONS, unpack(ids))
-  for i, id in ipairs(ids) do
-    local record = known[i]
-    local owner = record and string.match(record, '^([^|]*)')
-    if owner and owner > owners[i] then
-      lost[#lost + 1] = id  -- the newest connection of a session holds it
+  for i = 1, count do
+    local id, owner, viewer, record = ids[i], ARGV[i * 3 + 5], ARGV[i * 3 + 6], known[i]
+    if not record then
+      written[w + 1], written[w + 2] = id, owner .. '|' .. string.sub(owner, 1, 13) .. '|' .. viewer
+      w, f = w + 2, f + 1
+      fresh[f] = viewer
+      heard[h + 1], heard[h + 2], h = now, id, h + 2
     else
-      heard[#heard + 1], heard[#heard + 2] = now, id
-      if not record then
-        written[#written + 1] = id
-        written[#written + 1] = owners[i] .. '|' .. string.sub(owners[i], 1, 13) .. '|' .. viewers[i]
-        if redis.call('HINCRBY', TABS, viewers[i], 1) == 1 then come[#come + 1] = viewers[i] end
-      elseif owner ~= owners[i] then
-        written[#written + 1] = id
-        written[#written + 1] = owners[i] .. string.sub(record, #owner + 1)
+      local before = string.match(record, '^([^|]*)')
+      if before > owner then
+        lost[#lost + 1] = id  -- the newest connection of a session holds it
+      else
+        heard[h + 1], heard[h + 2], h = now, id, h + 2
+        if before ~= owner then
+          written[w + 1], written[w + 2], w = id, owner .. string.sub(record, #before + 1), w + 2
+        end
       end
     end
   end
 end
 
-if #heard > 0 then redis.call('ZADD', HEARD, unpack(heard)) end
-if #written > 0 then redis.call('HSET', SESSIONS, unpack(written)) end
+if h > 0 then redis.call('ZADD', HEARD, unpack(heard)) end
+if w > 0 then redis.call('HSET', SESSIONS, unpack(written)) end
+
+-- Open tabs of the viewers of new sessions: read and written at once, and counted here, where one may come up twice.
+local come, c = {}, 0
+if f > 0 then
+  local before, tabs, counted, t = redis.call('HMGET', TABS, unpack(fresh)), {}, {}, 0
+  for i = 1, f do
+    local viewer = fresh[i]
+    local open_tabs = tabs[viewer]
+    if not open_tabs then
+      open_tabs = tonumber(before[i] or 0)
+      if open_tabs == 0 then
+        c = c + 1
+        come[c] = viewer
+      end
+    end
+    tabs[viewer] = open_tabs + 1
+  end
+  for viewer, open_tabs in pairs(tabs) do
+    counted[t + 1], counted[t + 2], t = viewer, open_tabs, t + 2
+  end
+  redis.call('HSET', TABS, unpack(counted))
+end
 
 -- What the server saw before is a floor: both only ever grow while a stream is live.
 local total = tonumber(redis.call('GET', TOTAL) or 0)
@@ -45,21 +71,21 @@ local total_before = total
 if tonumber(ARGV[5]) > total then total = tonumber(ARGV[5]) end
 if tonumber(ARGV[4]) > tonumber(redis.call('GET', PEAK) or 0) then redis.call('SET', PEAK, ARGV[4]) end
 
-if #come > 0 then
+if c > 0 then
   redis.call('SADD', USERS, unpack(come))
   redis.call('PFADD', UNIQUE, unpack(come))
   redis.call('EXPIRE', UNIQUE, 172800)
   if is_arrival then
     -- Who was here within two minutes comes back to the same visit: a flapping phone is not a crowd.
-    redis.call('ZREMRANGEBYSCORE', RECENT, '-inf', now - RECENT_MS)
+    redis.call('ZREMRANGEBYSCORE', RECENT, '-inf', tonumber(now) - RECENT_MS)
     local seen = redis.call('ZMSCORE', RECENT, unpack(come))
-    for i = 1, #come do
+    for i = 1, c do
       if not seen[i] then total = total + 1 end
     end
   end
   local recent = {}
-  for _, viewer in ipairs(come) do
-    recent[#recent + 1], recent[#recent + 2] = now, viewer
+  for i = 1, c do
+    recent[i * 2 - 1], recent[i * 2] = now, come[i]
   end
   redis.call('ZADD', RECENT, unpack(recent))
   redis.call('PEXPIRE', RECENT, RECENT_MS)
