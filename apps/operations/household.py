@@ -23,7 +23,7 @@ from apps.realtime.children import Child
 from apps.realtime.listener import Address
 
 READY_SECONDS = 60.0
-# A trace second takes 1/60 s: an evening passes in minutes, and somebody comes or goes all the time.
+# A trace second takes 1/30 s: an evening passes in minutes, and somebody comes or goes all the time.
 EVENING = ("--evening", "--loop", "--speed", "30", "--audience", "600", "--streams", "300")
 # In which order to stop, so that nobody loses the part that it stands on, and how long each step may take.
 STOPPING = (("audience",), ("web", "worker"), ("redis",))

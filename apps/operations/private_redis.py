@@ -61,10 +61,15 @@ def private_redis(folder: Path) -> PrivateRedis:
     configuration = folder / "redis.conf"
     configuration.touch(mode=0o600)
     configuration.write_text(CONFIGURATION.format(port=port, password=password, folder=folder))
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    # Read by config.settings.embedded, so that commands given in another terminal speak to this Redis.
+    address = folder / "url"
+    address.touch(mode=0o600)
+    address.write_text(url)
     version = subprocess.run([executable, "--version"], capture_output=True, text=True, check=True).stdout
     match = re.search(r"v=(\S+)", version)
     return PrivateRedis(
         command=[executable, str(configuration)],
-        url=f"redis://:{password}@127.0.0.1:{port}/0",
+        url=url,
         version=match[1] if match else "unknown",
     )

@@ -16,7 +16,11 @@ if not os.environ.get("SECRET_KEY"):
         _secret_file.write_text(get_random_secret_key())
     os.environ["SECRET_KEY"] = _secret_file.read_text()
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR_DIR / 'fullhouse.sqlite3'}")
-os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:6379/0")
+# The Redis that `make run` started from this folder, so that other commands speak to it, too.
+_redis_address = VAR_DIR / "redis" / "url"
+os.environ.setdefault(
+    "REDIS_URL", _redis_address.read_text() if _redis_address.exists() else "redis://127.0.0.1:6379/0"
+)
 os.environ.setdefault("FULLHOUSE_STATIC_ROOT", str(VAR_DIR / "staticfiles"))
 
 from .base import *  # noqa: E402  the environment above must be set first

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.services.process import Process, free_port, wait_until_gone
 from tests.services.waiting import eventually
 from tests.services.web import get_json, get_status
 
+SMALL_EVENING = ("--evening", "--streams", "6", "--audience", "40", "--speed", "3000", "--samples", "2")
 OURS = ("DATABASE_URL", "REDIS_URL", "SUPPORT_REDIS_URL", "SECRET_KEY")
 
 
@@ -26,11 +28,12 @@ class House:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         env = {name: value for name, value in os.environ.items() if name not in OURS}
+        self.env = {**env, "DJANGO_SETTINGS_MODULE": "config.settings.embedded", "FULLHOUSE_VAR": str(folder / "var")}
         self.process = Process(
             f"embedded:{self.port}",
             [sys.executable, "manage.py", "embedded", "--bind", f"127.0.0.1:{self.port}", *options],
             log=folder / f"{name}.log",
-            env={**env, "DJANGO_SETTINGS_MODULE": "config.settings.embedded", "FULLHOUSE_VAR": str(folder / "var")},
+            env=self.env,
             death_signal="TERM",
             is_ours=True,
         )
@@ -46,6 +49,11 @@ class House:
     def family(self) -> list[int]:
         """Process ids of everything that it started."""
         return [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command beside it, as from a second terminal."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=120, check=False)
 
     def part(self, word: str) -> int:
         """Process id of the child whose command line has this word."""
@@ -121,6 +129,10 @@ def test_plays_an_audience_and_keeps_the_data_for_the_next_time(tmp_path: Path, 
     again = house("--no-audience").wait_open()
     assert (tmp_path / "var" / "operator.json").read_text() == login
     assert get_json(f"{again.url}/health/ready")["status"] == "ready"
+    # A command given in another terminal speaks to the same database and the same Redis.
+    replayed = again.manage("replay", "--url", again.url, *SMALL_EVENING)
+    assert (replayed.returncode, replayed.stderr) == (0, "")
+    assert "every answer was exact" in replayed.stdout
 
 
 @pytest.mark.slow

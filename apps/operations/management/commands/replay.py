@@ -1,6 +1,7 @@
 """``manage.py replay``: plays a trace of viewers against a running server and compares the counts."""
 
 import asyncio
+import logging
 import random
 import re
 import secrets
@@ -86,6 +87,7 @@ class Command(BaseCommand):
             raise CommandError("--samples and --streams must be at least 1, --audience at least 10.")
         if options["loop"] and not options["evening"]:
             raise CommandError("--loop goes with --evening.")
+        logging.getLogger("picows").setLevel(logging.WARNING)  # else two lines a socket, over the progress bar
         try:
             samples, tally = asyncio.run(self._play(options))
         except (TraceError, OSError) as error:
