@@ -1,0 +1,123 @@
+"""What the documents claim is so: links lead somewhere, and names and figures are those of the code."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from django.apps import apps
+
+from apps.realtime import close_codes
+from config.celery import app as celery
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+TABLES = {
+    "users",
+    "broadcasters",
+    "categories",
+    "streams",
+    "current_viewers",
+    "viewer_history",
+    "user_sessions",
+    "daily_statistics",
+}
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments that a page's headings make."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    lost = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue  # elsewhere on the web
+        name, _, fragment = unquote(link).partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not (target.is_relative_to(ROOT) and target.exists() and (not fragment or fragment in anchors(target))):
+            lost.append(link)
+    assert lost == []
+
+
+def environment_names() -> set[str]:
+    """Every environment variable that a file in config/ reads, from its syntax."""
+    names = set()
+    for file in (ROOT / "config").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"os.environ.get", "os.environ.setdefault"}:
+                names.add(ast.literal_eval(node.args[0]))
+            elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+                names.add(ast.literal_eval(node.slice))
+            elif isinstance(node, ast.keyword) and node.arg == "env" and isinstance(node.value, ast.Constant):
+                names.add(str(node.value.value))  # dj_database_url.config(env=...)
+    return names
+
+
+def test_every_environment_variable_is_described() -> None:
+    described = set(re.findall(r"^\| `([A-Z_]+)` \|", read("docs/operations.md"), re.MULTILINE))
+    assert {"SECRET_KEY", "DATABASE_URL", "FULLHOUSE_VAR"} <= environment_names()
+    # The last one is uvicorn's.
+    assert described == environment_names() | {"FORWARDED_ALLOW_IPS"}
+
+
+def test_every_close_code_is_described() -> None:
+    ours = {value for name, value in vars(close_codes).items() if name.isupper()}
+    described = {int(code) for code in re.findall(r"^\| (\d{4}) \|", read("docs/api.md"), re.MULTILINE)}
+    # The two are the protocol's own: a frame too large, a ping not answered.
+    assert described == ours | {1009, 1011}
+
+
+def test_every_metric_is_described() -> None:
+    found = {
+        name
+        for file in (ROOT / "apps").rglob("metrics.py")
+        for name in re.findall(r'"(fullhouse_\w+)"', file.read_text(encoding="utf-8"))
+    }
+    described = set(re.findall(r"^\| `(fullhouse_\w+)", read("docs/operations.md"), re.MULTILINE))
+    assert found
+    assert described == found
+
+
+def test_every_periodic_task_is_described() -> None:
+    timetable = read("docs/operations.md").partition("## Timetable")[2].partition("\n## ")[0]
+    described = set(re.findall(r"^\| `([a-z-]+)` \|", timetable, re.MULTILINE))
+    assert described == set(celery.conf.beat_schedule)
+
+
+def test_the_constants_are_those_of_the_code() -> None:
+    table = re.findall(r"^\| `(apps\.[\w.]+)\.([A-Z_]+)` \| ([\d.]+) \|$", read("docs/architecture.md"), re.MULTILINE)
+    assert len(table) > 10
+    written = {f"{module}.{name}": float(value) for module, name, value in table}
+    actual = {f"{module}.{name}": float(getattr(importlib.import_module(module), name)) for module, name, _ in table}
+    assert written == actual
+
+
+def test_both_readmes_have_the_same_parts() -> None:
+    parts = [
+        (
+            [len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)],
+            len(re.findall(r"^\|", text, re.MULTILINE)),
+            [
+                re.sub(r"\s*#.*", "", line)
+                for block in re.findall(r"```\n(.*?)```", text, re.S)
+                for line in block.split("\n")
+            ],
+            sorted(set(re.findall(r"\]\(([^)\s]+)\)", text)) - {"README.md", "README.ko.md"}),
+        )
+        for text in (read("README.md"), read("README.ko.md"))
+    ]
+    assert parts[0] == parts[1]
+
+
+def test_the_eight_tables_have_their_names() -> None:
+    assert {model._meta.db_table for model in apps.get_models()} >= TABLES
