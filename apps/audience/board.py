@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from apps.realtime import redis
 from apps.realtime.close_codes import NOT_FOUND
-from apps.realtime.metrics import REDIS_FAILURES
+from apps.realtime.metrics import REDIS_FAILURES, REJECTED
 
 from . import services, store
 from .edge import Edge, LocalStream, count_message, epoch_ms, text_message
@@ -120,6 +120,9 @@ class Board:
             logger.warning("cannot ask whether stream %s is live; its viewers stay", stream.stream_id, exc_info=True)
             return
         if is_live is None:
-            await self._edge.dismiss_stream(stream.stream_id, NOT_FOUND, "unknown_stream: there is no such stream")
+            reason = "unknown_stream: there is no such stream"
+            dismissed = await self._edge.dismiss_stream(stream.stream_id, NOT_FOUND, reason)
+            REJECTED.labels("viewer", "unknown_stream").inc(dismissed)
+            await self._edge.forget_stream(stream.stream_id)
         elif not is_live:
             self._edge.end_soon(stream.stream_id)

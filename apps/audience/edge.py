@@ -63,7 +63,6 @@ class LocalStream:
         "pushed_at",
         "seats",
         "stream_id",
-        "telling",
     )
 
     def __init__(self, stream_id: int) -> None:
@@ -71,7 +70,6 @@ class LocalStream:
         self.seats: dict[str, Seat] = {}  # by session id: the ledger
         self.arrived: dict[str, Seat] = {}  # not told to Redis yet
         self.departed: list[Session] = []  # the same
-        self.telling: set[str] = set()  # session ids of arrivals on their way to Redis
         self.known = NOTHING  # the newest figures that Redis gave
         self.pushed: Figures | None = None  # what the sockets were last sent
         self.pushed_at = 0.0
@@ -115,6 +113,9 @@ class Edge:
         self.hub = Hub()
         self.streams: dict[int, LocalStream] = {}
         self.is_leaving = False
+        # One call at a time says who is here: on two connections a leave could overtake a heartbeat that still names
+        # the session, which would then be counted for a minute after it left.
+        self.speaking = asyncio.Lock()
         self.stale_word: Message | None = None  # what viewers were told while Redis cannot be read
         self._serial = 0
         self._dirty: set[int] = set()
@@ -149,9 +150,9 @@ class Edge:
             return
         self._unseat(stream, seat)
         if stream.arrived.get(seat.session.session_id) is seat:
-            del stream.arrived[seat.session.session_id]  # Redis never heard of it
-        else:
-            stream.departed.append(seat.session)
+            del stream.arrived[seat.session.session_id]
+        # Also if it was never told: a call that failed may have been done, and a leave of a stranger does nothing.
+        stream.departed.append(seat.session)
         self._flush_soon(stream)
 
     def _unseat(self, stream: LocalStream, seat: Seat) -> None:
@@ -174,11 +175,11 @@ class Edge:
                 self._unseat(stream, seat)
                 seat.dismiss(REPLACED, "replaced: this tab was opened elsewhere")
 
-    async def dismiss_stream(self, stream_id: int, code: int, reason: str, last_word: Message | None = None) -> None:
-        """Every socket of a stream is told a last word and closed, in batches; Redis needs to hear nothing."""
+    async def dismiss_stream(self, stream_id: int, code: int, reason: str, last_word: Message | None = None) -> int:
+        """Every socket of a stream is told a last word and closed, in batches; how many. Redis is told nothing."""
         stream = self.streams.pop(stream_id, None)
         if stream is None:
-            return
+            return 0
         seats, stream.seats = stream.seats, {}
         SESSIONS_HELD.dec(len(seats))
         for number, seat in enumerate(seats.values(), start=1):
@@ -187,6 +188,12 @@ class Edge:
             self._let_go(seat, code, reason)
             if number % BATCH == 0:
                 await asyncio.sleep(0)
+        return len(seats)
+
+    async def forget_stream(self, stream_id: int) -> None:
+        """Take out of Redis what its visitors left there: there is no such stream."""
+        async with self.speaking:  # after whatever was being told of it
+            await redis.run([store.forget(stream_id=stream_id, day=seoul_day(epoch_ms()))])
 
     # --- telling Redis ----------------------------------------------------------------------------------------
 
@@ -205,21 +212,21 @@ class Edge:
 
     async def flush(self) -> bool:
         """Tell Redis of everybody who came or left since the last time. False: it could not be told, they wait."""
-        calls = list(self._calls())
-        try:
-            replies = await redis.run([command for command, _, _, _ in calls])
-        except (RedisError, OSError) as error:
-            replies = [error] * len(calls)
-        told = True
-        for (_, stream, arrived, departed), reply in zip(calls, replies, strict=True):
-            stream.telling.difference_update([seat.session.session_id for seat in arrived])
-            if isinstance(reply, Exception):
-                told = False
-                REDIS_FAILURES.labels("audience_flush").inc()
-                self._put_back(stream, arrived, departed)
-            else:
-                self._told(stream, arrived, reply)
-        return told
+        async with self.speaking:
+            calls = list(self._calls())
+            try:
+                replies = await redis.run([command for command, _, _, _ in calls])
+            except (RedisError, OSError) as error:
+                replies = [error] * len(calls)
+            told = True
+            for (_, stream, arrived, departed), reply in zip(calls, replies, strict=True):
+                if isinstance(reply, Exception):
+                    told = False
+                    REDIS_FAILURES.labels("audience_flush").inc()
+                    self._put_back(stream, arrived, departed)
+                else:
+                    self._told(stream, arrived, reply)
+            return told
 
     def _calls(self) -> Iterator[tuple[redis.Command, LocalStream, list[Seat], list[Session]]]:
         """Announce and depart calls of all dirty streams, arrivals first so that a join and its leave stay in order."""
@@ -227,7 +234,6 @@ class Edge:
         common: dict[str, Any] = {"day": seoul_day(now_ms), "now_ms": now_ms, "server": self.server}
         dirty, self._dirty = self._dirty, set()
         for stream in filter(None, map(self.streams.get, dirty)):
-            stream.telling.update(stream.arrived)
             arrived, stream.arrived = list(stream.arrived.values()), {}
             departed, stream.departed = stream.departed, []
             of_stream = {**common, "stream_id": stream.stream_id, "held": len(stream.seats)}
@@ -274,6 +280,11 @@ class Edge:
                 if stream.seats.get(seat.session.session_id) is seat:
                     self.hub.subscribe(stream.stream_id, seat.outbox)
                     seat.outbox.push(welcome)
+        self.drop_if_idle(stream)
+
+    def drop_if_idle(self, stream: LocalStream) -> None:
+        """Drop a stream that nobody here watches, unless another took its place: a refused address may be asked for
+        again meanwhile."""
         if stream.is_idle and self.streams.get(stream.stream_id) is stream:
             del self.streams[stream.stream_id]
 

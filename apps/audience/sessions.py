@@ -31,8 +31,8 @@ class Session:
 
 
 def owner_make(*, connected_ms: int, server: str, serial: int) -> str:
-    """The owner string of a connection; compares by time first."""
-    return f"{connected_ms:013d}.{server}.{serial}"
+    """The owner string of a connection; compares by time first, and by number within a millisecond."""
+    return f"{connected_ms:013d}.{server}.{serial:08d}"
 
 
 def seoul_day(epoch_ms: int) -> str:

@@ -210,6 +210,11 @@ def repair_done(stream_id: int) -> Command:
     return ("DEL", f"view:{{{stream_id}}}:repair")
 
 
+def forget(*, stream_id: int, day: str) -> Command:
+    """Delete every key of a stream that does not exist."""
+    return ("DEL", *_keys(stream_id, day), f"view:{{{stream_id}}}:trail", f"view:{{{stream_id}}}:repair")
+
+
 def forget_server(*, stream_id: int, server: str) -> Command:
     """Drop the report of a process that is no more."""
     return ("HDEL", _keys(stream_id, "")[10], server)
@@ -312,6 +317,11 @@ def server_report(*, server: str, now_ms: int, about: dict[str, str | int]) -> l
     flat = [part for pair in about.items() for part in pair]
     key = f"{SERVERS}:{server}"
     return [("ZADD", SERVERS, now_ms, server), ("HSET", key, *flat), ("EXPIRE", key, PROCESS_KEPT_S)]
+
+
+def server_is_new(replies: Sequence[Any]) -> bool:
+    """Whether the process was not on the register before `server_report`."""
+    return int(replies[0]) == 1
 
 
 def server_gone(server: str) -> list[Command]:

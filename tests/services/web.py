@@ -1,16 +1,19 @@
 """A real `manage.py serve` on a free port, as an operator would start it."""
 
+import itertools
 import json
 import os
 import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .process import Process, free_port
+
+_numbers = itertools.count(1)
 
 
 def get_status(url: str, timeout: float = 5.0) -> int:
@@ -33,8 +36,16 @@ class WebServer:
     """One `serve` command: its supervisor and its workers."""
 
     def __init__(
-        self, folder: Path, env: Mapping[str, str], *, workers: int = 1, role: str = "all", port: int | None = None
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        *,
+        workers: int = 1,
+        role: str = "all",
+        port: int | None = None,
+        args: Sequence[str] = (),
     ) -> None:
+        """`args` are further options of `serve`."""
         self.port = port or free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}"
@@ -44,9 +55,10 @@ class WebServer:
             f"serve:{self.port}",
             [
                 *(sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{self.port}"),
-                *("--workers", str(workers), "--role", role),
+                *("--workers", str(workers), "--role", role, *args),
             ],
-            log=folder / f"serve-{self.port}.log",
+            # A name of its own: two servers may share a port.
+            log=folder / f"serve-{self.port}-{next(_numbers)}.log",
             env={**os.environ, **env, "PYTHONUNBUFFERED": "1"},
             # TERM, so that the supervisor takes its workers with it.
             death_signal="TERM",
