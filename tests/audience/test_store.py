@@ -16,7 +16,7 @@ def test_a_first_arrival_writes_every_key(stage: Stage) -> None:
     assert found.pop("view:unique:20260301").startswith(b"HYLL")
     assert found == {
         "hb": {"t1": 0},
-        "live:sessions": {"t1": f"{NOON}.one.1|{NOON}|ann"},
+        "live:sessions": {"t1": f"{tab('t1', 'ann').owner}|{NOON}|ann"},
         "live:tabs": {"ann": "1"},
         "live:users": {"ann"},
         "live:servers": {"one": f"1|{NOON}"},

@@ -20,7 +20,7 @@ def test_a_leave_takes_the_session_out_and_remembers_the_visit(stage: Stage) -> 
     assert stage.depart(tab("t1", "ann"), held=1) == Figures("", 1, 2, 2)
     found = stage.dump()
     assert found["hb"] == {"t2": 0}
-    assert found["live:sessions"] == {"t2": f"{NOON}.one.1|{NOON}|bob"}
+    assert found["live:sessions"] == {"t2": f"{tab('t2', 'bob').owner}|{NOON}|bob"}
     assert found["live:tabs"] == {"bob": "1"}
     assert found["live:users"] == {"bob"}
     assert found["live:servers"] == {"one": f"1|{NOON + 1_000}"}

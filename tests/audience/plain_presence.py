@@ -1,0 +1,73 @@
+"""The rules of presence in plain Python: what the scripts must agree with, whatever happens in whatever order."""
+
+from dataclasses import dataclass, field
+
+SILENCE_MS = 60_000
+RECENT_MS = 120_000
+
+
+@dataclass
+class Held:
+    """A session as it should be known: who holds it, whose it is, when it was last heard of."""
+
+    owner: str
+    viewer: str
+    heard: int
+
+
+@dataclass
+class PlainPresence:
+    """One live stream."""
+
+    sessions: dict[str, Held] = field(default_factory=dict)
+    recent: dict[str, int] = field(default_factory=dict)  # viewer -> last coming or going
+    peak: int = 0
+    total: int = 0
+    has_ended: bool = False
+
+    @property
+    def viewers(self) -> set[str]:
+        return {held.viewer for held in self.sessions.values()}
+
+    def hear(self, *, now: int, session: str, owner: str, viewer: str, is_arrival: bool) -> None:
+        """A session is here: a viewer who was not, or not within two minutes, pays a visit by arriving."""
+        if self.has_ended:
+            return
+        held = self.sessions.get(session)
+        if held is not None:
+            if held.owner <= owner:
+                held.owner, held.heard = owner, now
+            return
+        if viewer not in self.viewers:
+            was_here = now - self.recent.get(viewer, -RECENT_MS) < RECENT_MS
+            self.total += is_arrival and not was_here
+            self.recent[viewer] = now
+        self.sessions[session] = Held(owner, viewer, now)
+        self.peak = max(self.peak, len(self.viewers))
+
+    def leave(self, *, now: int, session: str, owner: str, grace: int = 0) -> None:
+        """Only who holds a session can leave it."""
+        held = self.sessions.get(session)
+        if self.has_ended or held is None or held.owner != owner:
+            return
+        if grace:
+            held.heard = now - SILENCE_MS + grace
+        else:
+            self._out(now, session)
+
+    def _out(self, now: int, session: str) -> None:
+        viewer = self.sessions.pop(session).viewer
+        if viewer not in self.viewers:
+            self.recent[viewer] = now
+
+    def sweep(self, *, now: int) -> int:
+        """Sessions not heard of for more than a minute go; how many."""
+        silent = [name for name, held in self.sessions.items() if held.heard < now - SILENCE_MS]
+        for name in silent:
+            self._out(now, name)
+        return len(silent)
+
+    def end(self) -> None:
+        """Nobody is here any more, for good."""
+        self.has_ended = True
+        self.sessions.clear()
