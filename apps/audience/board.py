@@ -97,8 +97,9 @@ class Board:
         now = time.monotonic()
         changed = figures != stream.pushed or self._is_stale
         waited = now - stream.pushed_at
-        # A tenth of grace: a tick that comes a little early must not double the wait.
-        if (changed and waited >= PUSH_EVERY_S - READ_EVERY_S / 10) or waited >= CONFIRM_EVERY_S:
+        # Two readings after the last push, however late that one was: half a reading of grace tells two from one, and a
+        # busy moment does not make the next change wait for a third.
+        if (changed and waited >= PUSH_EVERY_S - READ_EVERY_S / 2) or waited >= CONFIRM_EVERY_S:
             stream.pushed, stream.pushed_at = figures, now
             PUSHES.inc()
             await self._edge.hub.publish(stream.stream_id, count_message(stream.stream_id, figures, self._read_ms))
