@@ -72,7 +72,29 @@ def stream_relist(*, stream_id: int) -> bool | None:
         stream_close(stream_id=stream.pk, category_id=stream.category_id)
         return False
     stream_list(stream=stream)
+    _figures_restore([stream.pk])
     return True
+
+
+def _figures_restore(stream_ids: Sequence[int]) -> None:
+    """Give a Redis that lost them the peak and visits of the last snapshot, as floors: what it has is never lowered."""
+    at_ms = _now_ms()
+    _do(
+        [
+            store.announce(
+                stream_id=row.stream_id,
+                day=seoul_day(at_ms),
+                now_ms=at_ms,
+                server="snapshot",
+                held=0,
+                known=store.Figures("live", 0, row.peak, row.total),
+                sessions=[],
+                arrivals=False,
+            )
+            for part in slices(stream_ids)
+            for row in CurrentViewers.objects.filter(pk__in=part)
+        ]
+    )
 
 
 def catalog_rebuild() -> tuple[int, int]:
@@ -90,6 +112,7 @@ def catalog_rebuild() -> tuple[int, int]:
     for listing in changed:
         before = listed.get(listing.stream_id)
         stream_list(stream=live[listing.stream_id], previous_category_id=before.category_id if before else None)
+    _figures_restore([listing.stream_id for listing in changed if listing.stream_id not in listed])
     for part in slices(list(wanted)):
         _do([store.open_(stream_id) for stream_id in part])
     over = [listing for stream_id, listing in listed.items() if stream_id not in wanted]

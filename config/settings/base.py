@@ -140,6 +140,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "config.storage.ModuleStaticFilesStorage"},
 }
 
+# The API's limits go by the peer's address. Whose forwarded header is to be believed is the server's business.
+NINJA_NUM_PROXIES = 0
+
 # --- security -----------------------------------------------------------------------------------------------------
 
 SESSION_COOKIE_HTTPONLY = True
