@@ -1,6 +1,7 @@
 """A server process without sockets: edge, board and pulse on the test's event loop, with seats that remember."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -62,9 +63,9 @@ class Process:
         return self.edge.streams[7]
 
     async def tick_after(self, seconds: float) -> None:
-        """A tick of the board as if so much time had passed since the last push."""
+        """A tick of the board as if the last push had been so long ago."""
         for stream in self.edge.streams.values():
-            stream.pushed_at -= seconds
+            stream.pushed_at = time.monotonic() - seconds
         await self.board.tick()
 
 
