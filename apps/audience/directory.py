@@ -116,8 +116,10 @@ class DirectoryBoard:
                 await asyncio.sleep(0)
 
     async def _say_stale(self, groups: dict[tuple[frozenset[int], bool], list[DirectorySeat]]) -> None:
-        if not self._is_stale:
-            self._is_stale = True
-            message = text_message({"type": "stale", "since": self._read_ms})
-            for seats in groups.values():
+        message = text_message({"type": "stale", "since": self._read_ms})
+        for (watched, is_greeted), seats in groups.items():
+            if not self._is_stale or not is_greeted:  # once to each; when Redis is back, all are sent everything
                 await self._push(seats, message)
+                for seat in seats:
+                    seat.is_greeted = seat.watched == watched
+        self._is_stale = True

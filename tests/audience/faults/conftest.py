@@ -19,8 +19,8 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 @pytest.fixture
-def own_redis(private_redis: RedisServer, use_redis: Callable[[str], str]) -> RedisServer:
-    """The data Redis of this test alone, to be broken."""
+def own_redis(redis_url: str, private_redis: RedisServer, use_redis: Callable[[str], str]) -> RedisServer:
+    """The data Redis of this test alone, to be broken. After `redis_url`, which would choose the shared one again."""
     use_redis(private_redis.url)
     return private_redis
 

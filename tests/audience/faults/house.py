@@ -67,11 +67,13 @@ class Tab(WSListener):
 
     async def sees_count(self, current: int, *, deadline: float = 10.0) -> dict[str, Any]:
         """Wait until the newest frame is a count of so many viewers."""
-        await self.sees(
-            lambda tab: bool(tab.frames) and tab.frames[-1]["type"] == "count" and tab.frames[-1]["current"] == current,
-            deadline=deadline,
-        )
-        return self.frames[-1]
+
+        async def look() -> dict[str, Any]:
+            newest = self.frames[-1]
+            assert (newest["type"], newest.get("current")) == ("count", current)
+            return newest
+
+        return await eventually_async(look, deadline=deadline, every=0.01, not_yet=(*NOT_YET, IndexError))
 
     async def is_closed(self, *, deadline: float = 10.0) -> tuple[int, str]:
         """Wait for the end: close code, and the first word of the reason."""
