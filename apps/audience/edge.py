@@ -219,13 +219,19 @@ class Edge:
             except (RedisError, OSError) as error:
                 replies = [error] * len(calls)
             told = True
+            # What a stream came to after all of its calls: newcomers are not shown a moment in between.
+            came_to = {
+                stream.stream_id: store.figures_read(reply)
+                for (_, stream, _, _), reply in zip(calls, replies, strict=True)
+                if not isinstance(reply, Exception)
+            }
             for (_, stream, arrived, departed), reply in zip(calls, replies, strict=True):
                 if isinstance(reply, Exception):
                     told = False
                     REDIS_FAILURES.labels("audience_flush").inc()
                     self._put_back(stream, arrived, departed)
                 else:
-                    self._told(stream, arrived, reply)
+                    self._told(stream, arrived, reply, came_to[stream.stream_id])
             return told
 
     def _calls(self) -> Iterator[tuple[redis.Command, LocalStream, list[Seat], list[Session]]]:
@@ -240,16 +246,16 @@ class Edge:
             for start in range(0, len(arrived), store.ARRIVALS_PER_CALL):
                 part = arrived[start : start + store.ARRIVALS_PER_CALL]
                 sessions = [seat.session for seat in part]
-                yield (
-                    store.announce(**of_stream, known=stream.known, sessions=sessions, arrivals=True),
-                    stream,
-                    part,
-                    [],
+                call = store.announce(
+                    **of_stream, known=stream.known, sessions=sessions, arrivals=True, raises_peak=not departed
                 )
+                yield call, stream, part, []
             grace_ms = DRAIN_GRACE_MS if self.is_leaving else 0
             for start in range(0, len(departed), store.ARRIVALS_PER_CALL):
                 gone = departed[start : start + store.ARRIVALS_PER_CALL]
-                yield store.depart(**of_stream, sessions=gone, grace_ms=grace_ms), stream, [], gone
+                is_last = start + len(gone) == len(departed)
+                call = store.depart(**of_stream, sessions=gone, grace_ms=grace_ms, raises_peak=is_last)
+                yield call, stream, [], gone
 
     def _put_back(self, stream: LocalStream, arrived: list[Seat], departed: list[Session]) -> None:
         self.streams.setdefault(stream.stream_id, stream)
@@ -265,8 +271,7 @@ class Edge:
             del stream.departed[:excess]
         self._dirty.add(stream.stream_id)
 
-    def _told(self, stream: LocalStream, arrived: list[Seat], reply: list[Any]) -> None:
-        figures = store.figures_read(reply)
+    def _told(self, stream: LocalStream, arrived: list[Seat], reply: list[Any], figures: Figures) -> None:
         if figures.state == "ended":
             self.end_soon(stream.stream_id)
             return

@@ -112,9 +112,14 @@ def announce(
     known: Figures,
     sessions: Sequence[Session],
     arrivals: bool,
+    raises_peak: bool = True,
 ) -> Command:
-    """These sessions are here: arrivals count a visit, heartbeats put back what Redis lost."""
-    args: list[str | int | bytes] = [now_ms, server, held, known.peak, known.total, "1" if arrivals else "0"]
+    """These sessions are here: arrivals count a visit, heartbeats put back what Redis lost.
+
+    Without `raises_peak` the peak waits for the leaves of the same moment: who takes turns is not counted twice.
+    """
+    args: list[str | int | bytes] = [now_ms, server, held, known.peak, known.total]
+    args += ("1" if arrivals else "0", "1" if raises_peak else "0")
     for session in sessions:
         args += (session.session_id, session.owner, session.viewer_id)
     return _announce.call(_keys(stream_id, day), args)
@@ -126,10 +131,18 @@ def lost_read(reply: Sequence[Any]) -> list[str]:
 
 
 def depart(
-    *, stream_id: int, day: str, now_ms: int, server: str, held: int, sessions: Iterable[Session], grace_ms: int = 0
+    *,
+    stream_id: int,
+    day: str,
+    now_ms: int,
+    server: str,
+    held: int,
+    sessions: Iterable[Session],
+    grace_ms: int = 0,
+    raises_peak: bool = True,
 ) -> Command:
     """These sessions left; with a grace they count until it is over unless they come back."""
-    args: list[str | int | bytes] = [now_ms, server, held, grace_ms, SILENCE_MS]
+    args: list[str | int | bytes] = [now_ms, server, held, grace_ms, SILENCE_MS, "1" if raises_peak else "0"]
     for session in sessions:
         args += (session.session_id, session.owner)
     return _depart.call(_keys(stream_id, day), args)

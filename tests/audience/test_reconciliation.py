@@ -209,7 +209,10 @@ def test_the_grace_of_a_draining_server_is_respected(room: Stage) -> None:
     room.arrive(*back, held=8)
     room.at = 20_000
     assert reconcile(room).repaired == 1
-    assert room.figures() == Figures("live", 8, 10, 10)  # two tabs did not come back
+    assert room.figures() == Figures("live", 10, 10, 10)  # two tabs have not come back, and their grace is not over
+    room.at = 20_001
+    room.sweep()
+    assert room.figures() == Figures("live", 8, 10, 10)
 
 
 def test_two_passes_at_once_ask_once_and_repair_to_the_same(room: Stage) -> None:

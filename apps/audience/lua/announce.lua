@@ -3,6 +3,7 @@
 -- ARGV:    1 now (epoch ms)  2 server  3 sessions of this stream that the server holds
 --          4 peak and 5 total that the server last saw (they come back after Redis lost them)
 --          6 '1' for arrivals, '0' for heartbeats
+--          7 '1' if current may raise the peak, '0' if leaves of the same moment follow
 --          then for each session: id, owner (13 digits of connect time, then who holds it), viewer
 -- Returns: {state, current, peak, total, {sessions that a newer connection holds}}; an ended stream changes nothing
 -- Repeat:  a session already here with the same owner is only heard of again
@@ -10,7 +11,7 @@ if redis.call('GET', STATE) == 'ended' then return {'ended', 0, 0, 0, {}} end
 
 local now, is_arrival = ARGV[1], ARGV[6] == '1'
 local ids, count = {}, 0
-for i = 7, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   count = count + 1
   ids[count] = ARGV[i]
 end
@@ -20,7 +21,7 @@ local heard, h, written, w, fresh, f, lost = {}, 0, {}, 0, {}, 0, {}
 if count > 0 then
   local known = redis.call('HMGET', SESSIONS, unpack(ids))
   for i = 1, count do
-    local id, owner, viewer, record = ids[i], ARGV[i * 3 + 5], ARGV[i * 3 + 6], known[i]
+    local id, owner, viewer, record = ids[i], ARGV[i * 3 + 6], ARGV[i * 3 + 7], known[i]
     if not record then
       written[w + 1], written[w + 2] = id, owner .. '|' .. string.sub(owner, 1, 13) .. '|' .. viewer
       w, f = w + 2, f + 1
@@ -93,6 +94,6 @@ end
 if total ~= total_before then redis.call('SET', TOTAL, total) end
 
 report(ARGV[2], ARGV[3], ARGV[1])
-local answer = settle()
+local answer = settle(ARGV[7] == '1')
 answer[5] = lost
 return answer

@@ -14,6 +14,8 @@ local HEARD, SESSIONS, TABS, USERS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local CURRENT, PEAK, TOTAL, RECENT = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local UNIQUE, STATE, SERVERS = KEYS[9], KEYS[10], KEYS[11]
 local RECENT_MS = 120000
+-- Added to when a session in its grace was heard of: no server announces it, and yet it is to be left alone till then.
+local LEAVING = 0.5
 
 -- A session goes; its viewer goes with the last one. Returns 1 if it was there.
 local function take_out(session, now)
@@ -39,12 +41,13 @@ local function report(server, held, now)
   end
 end
 
--- Current follows the set of users, so it can't drift from it; peak follows current. Returns state and the three.
-local function settle()
+-- Current follows the set of users, so it can't drift from it; peak follows current unless more of the same moment is to
+-- come. Returns state and the three.
+local function settle(raises_peak)
   local current = redis.call('SCARD', USERS)
   local peak = tonumber(redis.call('GET', PEAK) or 0)
   redis.call('SET', CURRENT, current, 'KEEPTTL')  -- a sweep that comes after the end must not keep it for ever
-  if current > peak then
+  if raises_peak and current > peak then
     peak = current
     redis.call('SET', PEAK, peak)
   end

@@ -1,13 +1,17 @@
 -- Purpose: rebuild who is present from the sessions that servers announced, and let go of those that nobody did.
 -- KEYS:    see presence.lua
--- ARGV:    1 now (epoch ms)  2 announced since (epoch ms); sessions last heard of before it go
+-- ARGV:    1 now (epoch ms)  2 announced since (epoch ms); sessions last heard of before it go,
+--          but not those of a server that drains: their grace is theirs
 -- Returns: {state, current, peak, total, sessions let go}
 -- Repeat:  a second run finds everything in agreement
 local out = 0
-for _, session in ipairs(redis.call('ZRANGEBYSCORE', HEARD, '-inf', '(' .. ARGV[2])) do
-  redis.call('ZREM', HEARD, session)
-  redis.call('HDEL', SESSIONS, session)
-  out = out + 1
+local unheard = redis.call('ZRANGEBYSCORE', HEARD, '-inf', '(' .. ARGV[2], 'WITHSCORES')
+for i = 1, #unheard, 2 do
+  if tonumber(unheard[i + 1]) % 1 ~= LEAVING then
+    redis.call('ZREM', HEARD, unheard[i])
+    redis.call('HDEL', SESSIONS, unheard[i])
+    out = out + 1
+  end
 end
 redis.call('DEL', TABS, USERS)
 local records = redis.call('HGETALL', SESSIONS)
@@ -26,6 +30,6 @@ for _, session in ipairs(redis.call('ZRANGE', HEARD, 0, -1)) do
     out = out + 1
   end
 end
-local answer = settle()
+local answer = settle(true)
 answer[5] = out
 return answer

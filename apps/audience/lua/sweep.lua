@@ -12,7 +12,7 @@ for _, session in ipairs(redis.call('ZRANGEBYSCORE', HEARD, '-inf', '(' .. ARGV[
 end
 if out > 0 then redis.call('PEXPIRE', RECENT, RECENT_MS) end
 
-local answer = settle()
+local answer = settle(true)
 if answer[1] == 'live' then
   local newest = redis.call('LINDEX', KEYS[12], 0)
   local last = newest and tonumber(string.match(newest, '^(%d+)')) or 0
