@@ -44,12 +44,14 @@ def _on_validation_error(request: HttpRequest, error: ValidationError) -> HttpRe
 
 
 def _refused(request: HttpRequest) -> HttpResponse | None:
-    """The answer to a body that is too large, or whose size is not told."""
+    """The answer to a body that is too large, whose size is not told, or that is no JSON object."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in request.META:
         return api_error(411, "Send the body with a Content-Length.")
     if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY_BYTES:
         return api_error(413, f"The body may have at most {MAX_BODY_BYTES} bytes.", error="too_large")
+    if request.content_type == "application/json" and request.body and not request.body.lstrip().startswith(b"{"):
+        return api_error(422, "The body is a JSON object.", error="invalid")
     return None
 
 

@@ -13,7 +13,7 @@ from apps.accounts.viewers import remember_browser, viewer_identity
 from apps.realtime import redis
 from apps.realtime.tokens import MAX_TOKEN_LENGTH, TokenError
 from apps.streams.api import ErrorOut, StreamId
-from apps.streams.selectors import category_find, stream_find, stream_status
+from apps.streams.selectors import category_find, stream_find
 
 from . import selectors, store
 from .sessions import seoul_day
@@ -112,13 +112,16 @@ def stream_viewers(request: HttpRequest, stream_id: StreamId) -> ViewersOut:
         ]
     )
     found = store.figures_of(figures)
-    # Redis knows the streams of today; older ones, and addresses that never were, are the database's to tell.
-    status = found.state or stream_status(stream_id=stream_id)
-    if status is None:
-        raise Http404("There is no such stream.")
+    if found.state != "live":
+        # Redis forgets what ended a day ago; that, and addresses that never were, are the database's to tell.
+        stream = stream_find(stream_id=stream_id)
+        if stream is None:
+            raise Http404("There is no such stream.")
+        peak, total = max(found.peak, stream.peak_viewers), max(found.total, stream.total_viewers)
+        found = store.Figures(stream.status, found.current, peak, total)
     return ViewersOut(
         stream=stream_id,
-        status=status,
+        status=found.state,
         current=found.current,
         peak=found.peak,
         total=found.total,
@@ -164,14 +167,16 @@ def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> RankingOut:
     response={200: TokenOut, (400, 404, 411, 413, 422, 429): ErrorOut},
     throttle=[AnonRateThrottle("20/s")],
 )
-def stream_token(request: HttpRequest, response: HttpResponse, stream_id: StreamId, known: TokenIn) -> TokenOut:
+def stream_token(
+    request: HttpRequest, response: HttpResponse, stream_id: StreamId, known: TokenIn | None = None
+) -> TokenOut:
     """A new token for the viewer's socket. The page's old one keeps its tab the same session."""
     stream = stream_find(stream_id=stream_id)
     if stream is None or not stream.is_live:
         raise Http404("There is no such live stream.")
     identity = viewer_identity(request)
     session_id = secrets.token_hex(8)
-    if known.token:
+    if known and known.token:
         try:
             claims = viewer_token_renewable(token=known.token, browser_id=identity.browser_id)
         except TokenError:

@@ -125,11 +125,6 @@ def stream_find(*, stream_id: int) -> Stream | None:
     return Stream.objects.select_related("broadcaster__user", "category").filter(pk=stream_id).first()
 
 
-def stream_status(*, stream_id: int) -> str | None:
-    """Whether a stream is live or ended; None for an unknown one."""
-    return Stream.objects.filter(pk=stream_id).values_list("status", flat=True).first()
-
-
 def stream_counts(*, stream: Stream) -> ports.Counts | None:
     """The live figures of one stream; None when they cannot be read."""
     return counts_or_none([stream.pk]).get(stream.pk)

@@ -15,6 +15,7 @@ from apps.audience import services, store
 from apps.audience.sessions import seoul_day
 from apps.audience.tokens import viewer_token_make, viewer_token_read
 from apps.realtime import redis
+from apps.realtime.redis import sync_client
 from apps.streams.models import Stream
 from apps.streams.services import category_ensure, stream_end
 from tests.analytics.house import stream_make
@@ -91,6 +92,14 @@ def test_viewers_of_an_ended_stream(client: Client, ann: Stream) -> None:
 def test_a_stream_that_redis_forgot_is_the_databases_to_tell(client: Client, ann: Stream) -> None:
     redis.run_now([("DEL", Stage(ann.pk).key("view:state"))])
     assert ask(client, f"/api/streams/{ann.pk}/viewers")[1]["status"] == "live"
+
+
+def test_an_ended_stream_that_redis_forgot_keeps_its_final_figures(client: Client, ann: Stream) -> None:
+    today(ann).arrive(tab("t1", "v1"))
+    stream_end(stream=ann)
+    sync_client().flushall()
+    _, answer = ask(client, f"/api/streams/{ann.pk}/viewers")
+    assert (answer["status"], answer["current"], answer["peak"], answer["total"]) == ("ended", 0, 1, 1)
 
 
 def test_a_stream_that_never_was(client: Client, ann: Stream) -> None:
@@ -234,7 +243,12 @@ def test_there_are_tokens_for_live_streams_only(client: Client, ann: Stream) -> 
     assert BROWSER_COOKIE not in client.cookies
 
 
-@pytest.mark.parametrize("body", [{"token": "x" * 513}, {"token": 7}, {"token": None}])
+def test_no_body_asks_for_a_new_session(client: Client, ann: Stream) -> None:
+    response = client.post(f"/api/streams/{ann.pk}/token", "", content_type="application/json")
+    assert (response.status_code, len(session_of(client, response.json()))) == (200, 16)
+
+
+@pytest.mark.parametrize("body", [{"token": "x" * 513}, {"token": 7}, {"token": None}, [], [1], "x", 7])
 def test_a_bad_body_is_named(client: Client, ann: Stream, body: object) -> None:
     response = client.post(f"/api/streams/{ann.pk}/token", json.dumps(body), content_type="application/json")
     assert (response.status_code, response.json()["error"]) == (422, "invalid")
