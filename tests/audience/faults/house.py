@@ -70,7 +70,7 @@ class Tab(WSListener):
 
         async def look() -> dict[str, Any]:
             newest = self.frames[-1]
-            assert (newest["type"], newest.get("current")) == ("count", current)
+            assert (newest["type"], newest.get("current")) == ("count", current), newest
             return newest
 
         return await eventually_async(look, deadline=deadline, every=0.01, not_yet=(*NOT_YET, IndexError))
