@@ -3,6 +3,8 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from apps.accounts.views import admin_sign_in
+
 from .api import api_urls
 
 urlpatterns = [
@@ -10,6 +12,7 @@ urlpatterns = [
     path("accounts/", include("apps.accounts.urls")),
     path("api/", api_urls()),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("admin/login/", admin_sign_in),  # before the admin's own, which still gives the address its name
     path("admin/", admin.site.urls),
     path("", include("apps.operations.urls")),
     path("", include("django_prometheus.urls")),

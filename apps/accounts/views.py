@@ -1,8 +1,8 @@
-"""Sign up, sign in, sign out."""
+"""Sign up, sign in (here and to the admin), sign out."""
 
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.auth import login
 from django.contrib.auth.views import LoginView, LogoutView, RedirectURLMixin
 from django.core.exceptions import ValidationError
@@ -19,6 +19,20 @@ from . import services, throttle
 from .forms import SignUpForm
 
 
+def _attempt(request: HttpRequest, action: str) -> dict[str, str]:
+    return {
+        "action": action,
+        "address": request.META.get("REMOTE_ADDR", ""),
+        "name": request.POST.get("username", ""),
+    }
+
+
+def _too_many(request: HttpRequest, wait: int) -> HttpResponse:
+    response = render(request, "429.html", {"retry_after": wait}, status=429)
+    response["Retry-After"] = str(wait)
+    return response
+
+
 class ThrottledMixin(View):
     """Answers 429 to a POST that guesses too often."""
 
@@ -28,18 +42,12 @@ class ThrottledMixin(View):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         wait = throttle.attempt_record(**self.attempt())
         if wait:
-            response = render(request, "429.html", {"retry_after": wait}, status=429)
-            response["Retry-After"] = str(wait)
-            return response
+            return _too_many(request, wait)
         return super().post(request, *args, **kwargs)  # type: ignore[misc]  # FormView's, beside this mixin
 
     def attempt(self) -> dict[str, str]:
         """Who tries what: the arguments of the throttle."""
-        return {
-            "action": self.throttle_action,
-            "address": self.request.META.get("REMOTE_ADDR", ""),
-            "name": self.request.POST.get("username", ""),
-        }
+        return _attempt(self.request, self.throttle_action)
 
 
 class SignInView(ThrottledMixin, LoginView):
@@ -52,6 +60,20 @@ class SignInView(ThrottledMixin, LoginView):
     def form_valid(self, form: Any) -> HttpResponse:
         throttle.attempts_forget(**self.attempt())
         return super().form_valid(form)
+
+
+def admin_sign_in(request: HttpRequest) -> HttpResponse:
+    """The admin's own sign-in behind the same counters, so that neither door is a way round the other."""
+    if request.method != "POST":
+        return admin.site.login(request)
+    attempt = _attempt(request, SignInView.throttle_action)
+    wait = throttle.attempt_record(**attempt)
+    if wait:
+        return _too_many(request, wait)
+    response = admin.site.login(request)
+    if response.status_code == 302:  # only a right password leads on; a wrong one shows the form again
+        throttle.attempts_forget(**attempt)
+    return response
 
 
 @method_decorator([sensitive_post_parameters(), csrf_protect, never_cache], name="dispatch")

@@ -134,12 +134,52 @@ def test_a_right_password_starts_the_count_afresh(client: Client, mina: User):
     assert [guess(client) for _ in range(11)] == [200] * 10 + [429]
 
 
-def test_sign_up_is_limited_and_counts_by_itself(client: Client, mina: User):
+def test_one_address_cannot_go_through_many_names(client: Client, mina: User):
+    codes = [guess(client, username=f"name{number}") for number in range(51)]
+    assert codes == [200] * 50 + [429]
+    assert guess(client, password=PASSWORD) == 429
+    assert signed_in(client) is None
+    assert guess(client, address="192.0.2.2", password=PASSWORD) == 302
+
+
+def test_an_account_of_ones_own_does_not_clear_the_address(client: Client, mina: User):
+    for number in range(50):
+        assert guess(client, username=f"name{number}") == 200
+        if number % 10 == 0:
+            assert guess(client, password=PASSWORD) == 302
+            client.logout()
+    assert guess(client, username="another") == 429
+
+
+@pytest.mark.parametrize("username", ["mina", ""])
+def test_the_admin_has_the_same_limit_and_the_same_counters(client: Client, mina: User, username: str):
+    admin = "/admin/login/"
+    posted = {"username": username, "password": "wrong"}
+    assert guess(client, username=username) == 200
+    codes = [client.post(admin, posted, REMOTE_ADDR="192.0.2.1").status_code for _ in range(10)]
+    assert codes == [200] * 9 + [429]
+    assert guess(client, username=username) == 429
+    assert client.get(admin, REMOTE_ADDR="192.0.2.1").status_code == 200
+
+
+def test_an_operator_signs_in_to_the_admin_and_starts_afresh(client: Client):
+    services.operator_ensure(username="operator", password=PASSWORD)
+    for _ in range(2):
+        for _ in range(9):
+            assert client.post("/admin/login/", {"username": "operator", "password": "wrong"}).status_code == 200
+        response = client.post("/admin/login/?next=/admin/", {"username": "operator", "password": PASSWORD})
+        assert (response.status_code, response["Location"]) == (302, "/admin/")
+        client.logout()
+
+
+def test_sign_up_is_limited_by_address_and_counts_by_itself(client: Client, mina: User):
     assert [guess(client) for _ in range(11)][-1] == 429
-    bad = signing_up(username="mina")
-    codes = [client.post(UP, bad, REMOTE_ADDR="192.0.2.1").status_code for _ in range(11)]
-    assert codes == [200] * 10 + [429]
-    assert User.objects.count() == 1
+    bad = [signing_up(username="mina", display_name=f"{number}") for number in range(19)]
+    codes = [client.post(UP, each, REMOTE_ADDR="192.0.2.1").status_code for each in [*bad, signing_up(username="a b")]]
+    assert codes == [200] * 20
+    assert client.post(UP, signing_up(), REMOTE_ADDR="192.0.2.1").status_code == 429
+    assert (User.objects.count(), signed_in(client)) == (1, None)
+    assert client.post(UP, signing_up(), REMOTE_ADDR="192.0.2.2").status_code == 302
 
 
 def test_the_window_ends(redis_server: Any):
@@ -150,7 +190,7 @@ def test_the_window_ends(redis_server: Any):
     # Both keys carry an end, so the count cannot outlive its window.
     with redis_server.client() as client:
         ends = [client.ttl(key) for key in client.scan_iter("*throttle:sign-in:*")]
-    assert len(ends) == 2
+    assert len(ends) == 4  # the name's and the address's
     assert all(0 < end <= throttle.WINDOW_SECONDS for end in ends)
     throttle.attempts_forget(**attempt)
     assert throttle.attempt_record(**attempt) == 0
