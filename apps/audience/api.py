@@ -164,7 +164,13 @@ def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> RankingOut:
 
 @router.post(
     "/streams/{stream_id}/token",
-    response={200: TokenOut, (400, 404, 411, 413, 422, 429): ErrorOut},
+    response={200: TokenOut, (400, 404, 410, 411, 413, 422, 429): ErrorOut},
+    openapi_extra={
+        "responses": {
+            404: {"description": "There is no such stream"},
+            410: {"description": "The stream has ended: do not ask again"},
+        }
+    },
     throttle=[AnonRateThrottle("20/s")],
 )
 def stream_token(
@@ -172,8 +178,10 @@ def stream_token(
 ) -> TokenOut:
     """A new token for the viewer's socket. The page's old one keeps its tab the same session."""
     stream = stream_find(stream_id=stream_id)
-    if stream is None or not stream.is_live:
-        raise Http404("There is no such live stream.")
+    if stream is None:
+        raise Http404("There is no such stream.")
+    if not stream.is_live:
+        raise HttpError(410, "This stream has ended.")
     identity = viewer_identity(request)
     session_id = secrets.token_hex(8)
     if known and known.token:

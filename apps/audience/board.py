@@ -29,6 +29,8 @@ PUSH_EVERY_S = 1.0
 CONFIRM_EVERY_S = 20.0
 STALE_AFTER_S = 2.0
 READ_TIMEOUT_S = 2.0
+# One question a stream at a time, and not again at once when the database did not answer.
+DOUBT_RETRY_S = 5.0
 
 
 class Board:
@@ -54,6 +56,7 @@ class Board:
         streams = [stream for stream in self._edge.streams.values() if stream.seats]
         if not streams:
             self._read_ms = epoch_ms()  # nobody is shown anything, so nothing is old
+            self._fresh_again()
             return
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
@@ -73,6 +76,9 @@ class Board:
         self._read_ms = epoch_ms()
         for stream, reply in zip(streams, replies, strict=True):
             await self._take(stream, store.figures_of(reply))
+        self._fresh_again()
+
+    def _fresh_again(self) -> None:
         if self._is_stale:
             self._is_stale = False
             self._edge.stale_word = None
@@ -86,8 +92,8 @@ class Board:
             if figures.total == 0:
                 stream.announce_now = True  # Redis has forgotten this stream: it gets everything again at once
             stream.in_doubt = True
-        if stream.in_doubt:
-            stream.in_doubt = False
+        if stream.in_doubt and not stream.settling:
+            stream.in_doubt, stream.settling = False, True
             self._edge.spawn(self._settle_doubt(stream))
         if figures.total >= stream.known.total:
             stream.known = figures
@@ -119,7 +125,10 @@ class Board:
             is_live = await database_sync_to_async(services.stream_relist)(stream_id=stream.stream_id)
         except (DatabaseError, RedisError, OSError):
             logger.warning("cannot ask whether stream %s is live; its viewers stay", stream.stream_id, exc_info=True)
+            await asyncio.sleep(DOUBT_RETRY_S)
             return
+        finally:
+            stream.settling = False
         if is_live is None:
             reason = "unknown_stream: there is no such stream"
             dismissed = await self._edge.dismiss_stream(stream.stream_id, NOT_FOUND, reason)

@@ -6,14 +6,16 @@ from urllib.parse import parse_qs
 from django.http import parse_cookie
 
 from apps.accounts.viewers import BROWSER_COOKIE
-from apps.realtime.close_codes import BAD_FRAME, FORBIDDEN, UNAUTHORIZED
+from apps.realtime.close_codes import BAD_FRAME, FORBIDDEN, TRY_AGAIN_LATER, UNAUTHORIZED
 from apps.realtime.consumers import LeanWebsocketConsumer
+from apps.realtime.outbox import Message
 from apps.realtime.tokens import TokenError
 
 from .directory import MAX_WATCHED
+from .edge import text_message
 from .runtime import AudienceRuntime, audience_runtime
 from .sessions import Session
-from .tokens import viewer_token_read
+from .tokens import viewer_token_make, viewer_token_read
 
 
 def _query(scope: dict[str, Any], name: str) -> str:
@@ -37,6 +39,10 @@ class _Dismissible(LeanWebsocketConsumer):
             self._closing = True
             self.outbox.push({"type": "websocket.close", "code": code, "reason": reason})
 
+    def reconnect_message(self, within_ms: int) -> Message:
+        """Come back within so many ms, at a moment of your own."""
+        return text_message({"type": "reconnect", "within_ms": within_ms})
+
 
 class ViewerConsumer(_Dismissible):
     """`/ws/streams/{id}/`: a viewer watches a stream, is counted, and is sent its figures."""
@@ -48,6 +54,16 @@ class ViewerConsumer(_Dismissible):
     def connecting(self) -> None:
         """The browser's cookie is a header."""
         self._browser_id = _cookie(self.scope, BROWSER_COOKIE)
+
+    def reconnect_message(self, within_ms: int) -> Message:
+        """With a new token: one that a page has held for an hour is over, and asking for it would cost a database."""
+        token = viewer_token_make(
+            stream_id=self.session.stream_id,
+            viewer_id=self.session.viewer_id,
+            session_id=self.session.session_id,
+            browser_id=self._browser_id,
+        )
+        return text_message({"type": "reconnect", "within_ms": within_ms, "token": token})
 
     async def opened(self) -> None:
         """Check the token against address and browser, then take a seat."""
@@ -90,8 +106,8 @@ class DirectoryConsumer(_Dismissible):
         ids = frame.get("ids")
         if not isinstance(ids, list) or len(ids) > MAX_WATCHED or not all(_is_id(each) for each in ids):
             return await self.reject(BAD_FRAME, "bad_watch", f"ids is a list of at most {MAX_WATCHED} stream ids")
-        self.watched = frozenset(ids)
-        self.is_greeted = False
+        if not audience_runtime().directory.watch(self, frozenset(ids)):
+            return await self.reject(TRY_AGAIN_LATER, "full", "listings here show all the streams they may")
         return None
 
     def closed(self) -> None:

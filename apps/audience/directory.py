@@ -5,7 +5,7 @@ same streams, as most front pages do, share one message.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Protocol
 
 from redis.exceptions import RedisError
@@ -23,6 +23,9 @@ READ_TIMEOUT_S = 2.0
 # A page says again that its numbers hold, as live pages do.
 CONFIRM_EVERY_TICKS = 20
 MAX_WATCHED = 60
+# All listings of a process: most show the same popular streams. Anyone may open a listing, and each stream that it
+# shows is read every second, so without a bound a thousand sockets could ask for 60,000 reads.
+MAX_WATCHED_TOGETHER = 5_000
 
 
 class DirectorySeat(Protocol):
@@ -35,12 +38,16 @@ class DirectorySeat(Protocol):
     def dismiss(self, code: int, reason: str) -> None:
         """Close the socket."""
 
+    def reconnect_message(self, within_ms: int) -> Message:
+        """What tells the page to come back."""
+
 
 class DirectoryBoard:
     """Reads what listings show and pushes what changed."""
 
     def __init__(self) -> None:
         self._seats: set[DirectorySeat] = set()
+        self._watchers: Counter[int] = Counter()  # stream -> listings that show it
         self._shown: dict[int, int | None] = {}  # what was last read of each watched stream
         self._house: int | None = None  # viewers of all live streams, which every page shows
         self._read_ms = epoch_ms()
@@ -51,8 +58,27 @@ class DirectoryBoard:
         """A listing opened."""
         self._seats.add(seat)
 
+    def watch(self, seat: DirectorySeat, stream_ids: frozenset[int]) -> bool:
+        """A listing says what it shows from now on. False: all listings together would show too many streams."""
+        known = self._watchers.keys()
+        if len(known) + len(stream_ids - known) > MAX_WATCHED_TOGETHER:
+            return False
+        self._watchers.update(stream_ids)
+        self._unwatch(seat)
+        seat.watched = stream_ids
+        seat.is_greeted = False
+        return True
+
+    def _unwatch(self, seat: DirectorySeat) -> None:
+        for stream_id in seat.watched:
+            self._watchers[stream_id] -= 1
+            if not self._watchers[stream_id]:
+                del self._watchers[stream_id]
+
     def remove(self, seat: DirectorySeat) -> None:
         """A listing closed."""
+        self._unwatch(seat)
+        seat.watched = frozenset()
         self._seats.discard(seat)
 
     def seats(self) -> list[DirectorySeat]:
@@ -76,7 +102,7 @@ class DirectoryBoard:
             self._read_ms = epoch_ms()  # nobody is shown anything, so nothing is old
             return
         try:
-            now, house = await self._read(sorted(frozenset().union(*(watched for watched, _ in groups))))
+            now, house = await self._read(sorted(self._watchers))
         except (RedisError, OSError, TimeoutError):
             REDIS_FAILURES.labels("audience_directory").inc()
             await self._say_stale(groups)

@@ -49,6 +49,9 @@ class Seat(Protocol):
     def dismiss(self, code: int, reason: str) -> None:
         """Close the socket; the edge has let go of it already."""
 
+    def reconnect_message(self, within_ms: int) -> Message:
+        """What tells the tab to come back, with all that it needs to."""
+
 
 class LocalStream:
     """One stream's viewers on this process."""
@@ -62,6 +65,7 @@ class LocalStream:
         "pushed",
         "pushed_at",
         "seats",
+        "settling",
         "stream_id",
     )
 
@@ -75,6 +79,7 @@ class LocalStream:
         self.pushed_at = 0.0
         self.announce_now = False  # Redis lost this stream: tell it everything again
         self.in_doubt = False  # Redis does not know whether this stream is live: somebody asks the database
+        self.settling = False  # and is asking it now
 
     @property
     def is_idle(self) -> bool:
@@ -211,14 +216,16 @@ class Edge:
             self._flush_task = None
 
     async def flush(self) -> bool:
-        """Tell Redis of everybody who came or left since the last time. False: it could not be told, they wait."""
+        """Tell Redis of everybody who came or left since the last time; who could not be told waits for the next.
+
+        False if nobody could be told. One stream's trouble must not slow the others down.
+        """
         async with self.speaking:
             calls = list(self._calls())
             try:
                 replies = await redis.run([command for command, _, _, _ in calls])
             except (RedisError, OSError) as error:
                 replies = [error] * len(calls)
-            told = True
             # What a stream came to after all of its calls: newcomers are not shown a moment in between.
             came_to = {
                 stream.stream_id: store.figures_read(reply)
@@ -227,12 +234,11 @@ class Edge:
             }
             for (_, stream, arrived, departed), reply in zip(calls, replies, strict=True):
                 if isinstance(reply, Exception):
-                    told = False
                     REDIS_FAILURES.labels("audience_flush").inc()
                     self._put_back(stream, arrived, departed)
                 else:
                     self._told(stream, arrived, reply, came_to[stream.stream_id])
-            return told
+            return bool(came_to) or not calls
 
     def _calls(self) -> Iterator[tuple[redis.Command, LocalStream, list[Seat], list[Session]]]:
         """Announce and depart calls of all dirty streams, arrivals first so that a join and its leave stay in order."""
@@ -275,12 +281,17 @@ class Edge:
         if figures.state == "ended":
             self.end_soon(stream.stream_id)
             return
-        stream.known = figures
+        if figures.total >= stream.known.total:
+            stream.known = figures
+        else:
+            stream.announce_now = True  # Redis lost this stream: what we saw before goes with the announcement
         if figures.state != "live":
             stream.in_doubt = True
         if arrived:
             self.lose(stream, store.lost_read(reply), {seat.session.session_id: seat.session.owner for seat in arrived})
             welcome = count_message(stream.stream_id, figures, epoch_ms())
+            if figures != stream.pushed:
+                stream.pushed = None  # newcomers are shown other figures than the rest: the next push is for all
             for seat in arrived:
                 if stream.seats.get(seat.session.session_id) is seat:
                     self.hub.subscribe(stream.stream_id, seat.outbox)

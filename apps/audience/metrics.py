@@ -8,4 +8,5 @@ STALE = Gauge("fullhouse_audience_stale", "1 while the counts cannot be read.", 
 PUSHES = Counter("fullhouse_audience_pushes", "Counts pushed, one a stream and change.")
 EXPIRED = Counter("fullhouse_audience_sessions_expired", "Sessions taken out because they fell silent.")
 DRIFT = Gauge("fullhouse_audience_drift", "Sessions in Redis less those held by servers, absolute sum.")
+LOOP_FAILURES = Counter("fullhouse_audience_loop_failures", "Loops of the edge that failed and began again.", ["loop"])
 REPAIRS = Counter("fullhouse_audience_repairs", "Streams repaired from what servers announced.", ["reason"])

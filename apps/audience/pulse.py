@@ -17,6 +17,7 @@ from apps.realtime.metrics import REDIS_FAILURES
 
 from . import store
 from .edge import Edge, LocalStream, Seat, epoch_ms
+from .selectors import slices
 from .sessions import BEAT_EVERY_S, seoul_day
 
 REPORT_EVERY_BEATS = 3
@@ -56,7 +57,11 @@ class Pulse:
         self._second += 1
 
     async def announce(self, streams: list[LocalStream]) -> None:
-        """Tell Redis everything about these streams. Raises RedisError when it cannot be told."""
+        """Tell Redis everything about these streams. Raises RedisError when it cannot be told anything.
+
+        A stream that fails by itself is told again at the next beat; the others are not held up by it.
+        """
+        started_ms = epoch_ms()
         parts: list[tuple[LocalStream, list[Seat]]] = []
         for stream in streams:
             stream.announce_now = False
@@ -66,6 +71,16 @@ class Pulse:
         for start in range(0, len(parts), CALLS_AT_ONCE):
             async with self._edge.speaking:
                 await self._tell(parts[start : start + CALLS_AT_ONCE])
+        # Only now is every session of these streams known to have been announced since then; repairs rely on it.
+        whole = [stream.stream_id for stream in streams if stream.seats and not stream.announce_now]
+        for group in slices(whole):
+            await redis.run(
+                [
+                    command
+                    for stream_id in group
+                    for command in store.announced(stream_id=stream_id, server=self._edge.server, at_ms=started_ms)
+                ]
+            )
 
     async def _tell(self, parts: list[tuple[LocalStream, list[Seat]]]) -> None:
         # Only who is still here: some have left while earlier parts were told.
@@ -74,9 +89,11 @@ class Pulse:
             for stream, seats in parts
         ]
         replies = await redis.run([self._call(stream, seats) for stream, seats in here])
-        if error := redis.first_error(replies):
-            raise error
         for (stream, seats), reply in zip(here, replies, strict=True):
+            if isinstance(reply, Exception):
+                REDIS_FAILURES.labels("audience_pulse").inc()
+                stream.announce_now = True
+                continue
             if store.figures_read(reply).state == "ended":
                 self._edge.end_soon(stream.stream_id)
                 continue

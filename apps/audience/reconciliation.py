@@ -27,7 +27,8 @@ REPAIR_PATIENCE_MS = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One stream: what Redis holds, and what servers said they hold (server -> sessions, epoch ms)."""
+    """One stream: what Redis holds, what servers said they hold (server -> sessions, epoch ms), and when each last told
+    of every session that it holds (server -> epoch ms)."""
 
     heard: int
     recorded: int
@@ -36,6 +37,7 @@ class Audit:
     tabs: int
     current: int
     reports: dict[str, tuple[int, int]]
+    announced: dict[str, int]
 
     @property
     def agrees_with_itself(self) -> bool:
@@ -68,12 +70,13 @@ class Reconciled:
 
 def audit_read(reply: list[Any]) -> Audit:
     """What store.audit answered."""
-    heard, recorded, users, viewers, tabs, current, flat = reply
+    heard, recorded, users, viewers, tabs, current, flat, whole = reply
     reports = {}
     for server, said in zip(flat[::2], flat[1::2], strict=True):
         held, at_ms = said.split(b"|")
         reports[server.decode()] = (int(held), int(at_ms))
-    return Audit(heard, recorded, users, viewers, tabs, current, reports)
+    announced = {server.decode(): int(at_ms) for server, at_ms in zip(whole[::2], whole[1::2], strict=True)}
+    return Audit(heard, recorded, users, viewers, tabs, current, reports, announced)
 
 
 def audience_reconcile(*, now_ms: int | None = None) -> Reconciled:
@@ -114,7 +117,8 @@ def _repair_if_ready(stream_id: int, audit: Audit, registered: set[str], since_m
     """
     if at_ms - since_ms < DRAIN_GRACE_MS:
         return False
-    answered = all(at >= since_ms for server, (_, at) in audit.reports.items() if server in registered)
+    # Not the time of the report: any join renews that one, and says nothing of those who were here before.
+    answered = all(audit.announced.get(server, 0) >= since_ms for server in audit.reports if server in registered)
     if answered:
         recount = store.recount(stream_id=stream_id, day=seoul_day(at_ms), now_ms=at_ms, announced_since_ms=since_ms)
         if error := redis.first_error(redis.run_now([recount])):

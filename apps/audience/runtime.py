@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 import weakref
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -14,7 +16,8 @@ from apps.realtime.close_codes import SERVICE_RESTART
 from . import control
 from .board import Board
 from .directory import DirectoryBoard, DirectorySeat
-from .edge import Edge, Seat, text_message
+from .edge import Edge, Seat
+from .metrics import LOOP_FAILURES
 from .pulse import Pulse
 
 # Sockets closed in one go while draining, and the window in which a tab comes back: neither the loop here nor the
@@ -22,6 +25,21 @@ from .pulse import Pulse
 DRAIN_BATCH = 250
 DRAIN_PAUSE_S = 0.05
 RECONNECT_WITHIN_MS = 5_000
+LOOP_RETRY_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+async def _keep_running(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a loop for the life of the process. What it did not foresee is logged and counted, and it starts again:
+    without heartbeats all that this process holds would be taken for dead within a minute."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            logger.exception("the %s loop failed and starts again", name)
+            LOOP_FAILURES.labels(name).inc()
+            await asyncio.sleep(LOOP_RETRY_S)
 
 
 class AudienceRuntime:
@@ -36,8 +54,14 @@ class AudienceRuntime:
 
     def start(self) -> None:
         """Start the loops; they run until `stop`."""
-        loops = (self.board.run(), self.pulse.run(), self.directory.run(), control.listen(self._handlers()))
-        self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
+        loop = asyncio.get_running_loop()
+        self._pulse_task = loop.create_task(_keep_running("pulse", self.pulse.run))
+        others = {
+            "board": self.board.run,
+            "directory": self.directory.run,
+            "control": lambda: control.listen(self._handlers()),
+        }
+        self._tasks = [self._pulse_task, *(loop.create_task(_keep_running(*each)) for each in others.items())]
         lifecycle.on_drain(self.drain)
 
     def _handlers(self) -> dict[str, Any]:
@@ -57,18 +81,18 @@ class AudienceRuntime:
         """
         self.edge.is_leaving = True
         loop = asyncio.get_running_loop()
-        hint = text_message({"type": "reconnect", "within_ms": RECONNECT_WITHIN_MS})
         waiting: list[Seat | DirectorySeat] = [*self.edge.seats(), *self.directory.seats()]
         random.shuffle(waiting)  # so that no stream loses all its sockets in one moment
         for start in range(0, len(waiting), DRAIN_BATCH):
             for seat in waiting[start : start + DRAIN_BATCH]:
-                seat.outbox.push(hint)
+                seat.outbox.push(seat.reconnect_message(RECONNECT_WITHIN_MS))
                 seat.dismiss(SERVICE_RESTART, "draining: come back in a moment")
             if loop.time() < deadline - 1.0:
                 await asyncio.sleep(DRAIN_PAUSE_S)
         # Thousands of peers answer the close, each in its own time: look now and then, with a deadline.
         while self.edge.sessions_held() and loop.time() < deadline - 0.5:  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_PAUSE_S)
+        self._pulse_task.cancel()  # or it would register this process again
         with contextlib.suppress(RedisError, OSError):
             # Redis away: the sessions wait out their silence instead of their grace, and the register its own.
             await self.edge.flush()

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import QuerySet
 from redis.exceptions import RedisError
 
 from apps.realtime import redis
@@ -61,6 +62,7 @@ def stream_close(*, stream_id: int, category_id: int) -> None:
     peak, total = (int(figure) for figure in replies[0])
     tell_servers({"type": "stream.ended", "stream": stream_id})
     stream_figures_raise(stream_id=stream_id, peak=peak, total=total)
+    _snapshots_settle(CurrentViewers.objects.filter(pk=stream_id))
 
 
 def stream_relist(*, stream_id: int) -> bool | None:
@@ -74,6 +76,13 @@ def stream_relist(*, stream_id: int) -> bool | None:
     stream_list(stream=stream)
     _figures_restore([stream.pk])
     return True
+
+
+def _snapshots_settle(rows: QuerySet[CurrentViewers]) -> None:
+    """Rows of streams that are over: what they know goes into the final figures, and then they go."""
+    for row in rows:
+        stream_figures_raise(stream_id=row.stream_id, peak=row.peak, total=row.total)
+    rows.delete()
 
 
 def _figures_restore(stream_ids: Sequence[int]) -> None:
@@ -122,6 +131,9 @@ def catalog_rebuild() -> tuple[int, int]:
         if not Stream.objects.filter(pk=listing.stream_id, status=StreamStatus.LIVE).exists():
             stream_close(stream_id=listing.stream_id, category_id=listing.category_id)
             closed += 1
+    # Of streams whose end Redis never heard of, and rows that a snapshot wrote while a stream ended.
+    still_live = Stream.objects.filter(status=StreamStatus.LIVE).values("pk")
+    _snapshots_settle(CurrentViewers.objects.exclude(pk__in=still_live))
     return len(changed), closed
 
 

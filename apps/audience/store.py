@@ -10,6 +10,7 @@ Keys of one stream S:
     live:tabs:{S}             hash         viewer -> open sessions
     live:users:{S}            set          viewers present
     live:servers:{S}          hash         server process -> sessions it holds|epoch ms
+    live:announced:{S}        hash         server process -> epoch ms of its last whole announcement
     view:{S}:current          number       viewers now
     view:{S}:peak             number       most viewers at once
     view:{S}:total            number       visits since the stream started
@@ -200,7 +201,17 @@ def trail_read(reply: Sequence[bytes]) -> list[tuple[int, int]]:
 
 def audit(stream_id: int) -> Command:
     """Everything of one stream that must agree."""
-    return _audit.call(_keys(stream_id, ""), [AUDITED_VIEWERS])
+    return _audit.call([*_keys(stream_id, ""), _announced(stream_id)], [AUDITED_VIEWERS])
+
+
+def _announced(stream_id: int) -> str:
+    return f"live:announced:{{{stream_id}}}"
+
+
+def announced(*, stream_id: int, server: str, at_ms: int) -> list[Command]:
+    """A server process has told of every session of the stream that it holds, starting at that moment."""
+    key = _announced(stream_id)
+    return [("HSET", key, server, at_ms), ("EXPIRE", key, PROCESS_KEPT_S)]
 
 
 def recount(*, stream_id: int, day: str, now_ms: int, announced_since_ms: int) -> Command:

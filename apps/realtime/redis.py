@@ -129,8 +129,9 @@ async def run(commands: Sequence[Command]) -> list[Any]:
     client = async_client()
     replies = await _pipeline(client, commands)
     if refused := _refused(commands, replies):
-        for source in _forgotten_sources(commands, refused):
-            await client.script_load(source)
+        with _one_kind_of_away():
+            for source in _forgotten_sources(commands, refused):
+                await client.script_load(source)
         for index, reply in zip(refused, await _pipeline(client, [commands[i] for i in refused]), strict=True):
             replies[index] = reply
     return replies
@@ -152,8 +153,9 @@ def run_now(commands: Sequence[Command]) -> list[Any]:
         client = sync_client()  # a Cluster is asked for its nodes here
     replies = _pipeline_now(client, commands)
     if refused := _refused(commands, replies):
-        for source in _forgotten_sources(commands, refused):
-            client.script_load(source)
+        with _one_kind_of_away():
+            for source in _forgotten_sources(commands, refused):
+                client.script_load(source)
         for index, reply in zip(refused, _pipeline_now(client, [commands[i] for i in refused]), strict=True):
             replies[index] = reply
     return replies
@@ -168,5 +170,6 @@ def _pipeline_now(client: Redis | RedisCluster, commands: Sequence[Command]) -> 
 
 
 def first_error(replies: Sequence[Any]) -> RedisError | None:
-    """The first reply that is an error, if any."""
-    return next((reply for reply in replies if isinstance(reply, RedisError)), None)
+    """The first reply that is an error, if any; a Cluster's own errors come as RedisError, too."""
+    error = next((reply for reply in replies if isinstance(reply, Exception)), None)
+    return error if error is None or isinstance(error, RedisError) else RedisConnectionError(str(error))

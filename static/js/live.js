@@ -91,7 +91,7 @@ async function renew() {
     });
     if (answer.ok) token = (await answer.json()).token;
     else if (answer.status === 404) return "gone";
-    else if (answer.status === 409 || answer.status === 410) return "ended";
+    else if (answer.status === 410) return "ended";
   } catch {
     // no network: the next attempt asks again
   }
@@ -119,6 +119,7 @@ const socket = new LiveSocket({
   onState,
   onFrame(frame) {
     if (frame.type === "count") counted(frame);
+    else if (frame.type === "reconnect") token = frame.token;
     else if (frame.type === "stale") {
       if (Number.isFinite(skew)) measuredAt = frame.since + skew;
       show("stale", texts.stale);

@@ -100,7 +100,7 @@ export class LiveSocket {
     this.#heardAt = Date.now();
     this.#deadline = Infinity;
     if (frame.type === "reconnect") this.#returnWithin = frame.within_ms;
-    else if (frame.type !== "pong") this.onFrame(frame);
+    if (frame.type !== "pong") this.onFrame(frame);
   }
 
   /** Forget the socket without waiting for its closing handshake, which a dead network never finishes. */

@@ -28,6 +28,9 @@ class WatchSeat:
     def dismiss(self, code: int, reason: str) -> None:
         self.dismissed.append((code, reason))
 
+    def reconnect_message(self, within_ms: int) -> dict[str, Any]:
+        return {"type": "websocket.send", "text": json.dumps({"type": "reconnect", "within_ms": within_ms})}
+
     @property
     def frames(self) -> list[dict[str, Any]]:
         """What this viewer was sent."""

@@ -76,6 +76,11 @@ class Stage:
     ) -> Figures:
         return store.figures_read(self._announce(sessions, arrivals=False, server=server, held=held, known=known))
 
+    def tell_all(self, *sessions: Session, server: str = "one", held: int | None = None) -> None:
+        """A heartbeat of everybody whom the server holds."""
+        self.beat(*sessions, server=server, held=held)
+        redis.run_now(store.announced(stream_id=self.stream_id, server=server, at_ms=self.now_ms))
+
     def lost(self, *sessions: Session, arrivals: bool = True) -> list[str]:
         """Announce, and which of them a newer connection holds."""
         return store.lost_read(self._announce(sessions, arrivals=arrivals, server="one", held=None, known=NOTHING))

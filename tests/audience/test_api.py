@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 UNAVAILABLE = {"error": "service_unavailable", "detail": "The counts cannot be read now. Try again in a moment."}
 NO_STREAM = {"error": "not_found", "detail": "There is no such stream."}
-NO_LIVE_STREAM = {"error": "not_found", "detail": "There is no such live stream."}
+ENDED = {"error": "gone", "detail": "This stream has ended."}
 
 
 @pytest.fixture
@@ -237,10 +237,21 @@ def test_nobody_gets_the_session_of_somebody_else(client: Client, ann: Stream) -
 
 
 def test_there_are_tokens_for_live_streams_only(client: Client, ann: Stream) -> None:
-    assert token(client, 999_999) == (404, NO_LIVE_STREAM)
+    assert token(client, 999_999) == (404, NO_STREAM)
     stream_end(stream=ann)
-    assert token(client, ann.pk) == (404, NO_LIVE_STREAM)
+    assert token(client, ann.pk) == (410, ENDED)
     assert BROWSER_COOKIE not in client.cookies
+
+
+def test_the_description_tells_an_ended_stream_from_none(client: Client) -> None:
+    operation = client.get("/api/openapi.json").json()["paths"]["/api/streams/{stream_id}/token"]["post"]
+    answers = {code: operation["responses"][code] for code in ("404", "410")}
+    assert {code: answer["description"] for code, answer in answers.items()} == {
+        "404": "There is no such stream",
+        "410": "The stream has ended: do not ask again",
+    }
+    schema = {"$ref": "#/components/schemas/ErrorOut"}
+    assert [answer["content"] for answer in answers.values()] == [{"application/json": {"schema": schema}}] * 2
 
 
 def test_no_body_asks_for_a_new_session(client: Client, ann: Stream) -> None:

@@ -197,3 +197,35 @@ async def test_a_stream_that_ended_unheard_is_closed(live: Stream) -> None:
     await turns()
     assert Stage(live.pk).figures().state == "ended"
     assert process.edge.streams == {}
+
+
+async def test_a_leave_after_a_wipe_does_not_forget_peak_and_visits(
+    private_redis: RedisServer, use_redis: UseRedis
+) -> None:
+    use_redis(private_redis.url)
+    stage, process = Stage(7), Process()
+    stage.open()
+    _, goes = process.join("stays"), process.join("goes")
+    await process.edge.flush()
+    private_redis.client().flushall()
+    process.edge.leave(goes)
+    await process.edge.flush()
+    await process.pulse.announce([process.stream])
+    assert stage.figures() == Figures("", 1, 2, 2)
+
+
+async def test_one_stream_in_trouble_does_not_silence_the_others(
+    private_redis: RedisServer, use_redis: UseRedis
+) -> None:
+    use_redis(private_redis.url)
+    process = Process()
+    for stream_id in (7, 8):
+        Stage(stream_id).open()
+    process.join("ann"), process.join("bob", stream_id=8)
+    await process.edge.flush()
+    private_redis.client().delete("live:sessions:{7}")
+    private_redis.client().set("live:sessions:{7}", "not a hash")
+    private_redis.client().delete("hb:{8}")
+    await process.pulse.announce(list(process.edge.streams.values()))
+    assert [stream.announce_now for stream in process.edge.streams.values()] == [True, False]
+    assert Stage(8).audit().heard == 1

@@ -56,15 +56,15 @@ def test_joins_and_leaves_under_way_are_no_drift(room: Stage) -> None:
     alive(room, "one")
     room.arrive(*people(20), held=25)
     assert reconcile(room) == Reconciled(1, 5, 0, 0)
-    room.beat(held=26)
+    room.tell_all(held=26)
     assert reconcile(room) == Reconciled(1, 6, 1, 0)
 
 
 def test_of_a_large_stream_one_in_a_hundred_may_be_under_way(room: Stage) -> None:
     alive(room, "one")
-    room.beat(*people(1000), held=1010)
+    room.tell_all(*people(1000), held=1010)
     assert reconcile(room) == Reconciled(1, 10, 0, 0)
-    room.beat(held=989)
+    room.tell_all(held=989)
     assert reconcile(room) == Reconciled(1, 11, 1, 0)
 
 
@@ -75,11 +75,11 @@ def test_ghosts_are_let_go_once_servers_have_announced(room: Stage) -> None:
     room.at = 1
     assert reconcile(room) == Reconciled(1, 10, 1, 0)
     room.at = 5_000
-    room.beat(*here, held=3)
+    room.tell_all(*here, held=3)
     assert room.figures().current == 13
     room.at = 25_000
     alive(room, "one")
-    room.beat(*here, held=3)
+    room.tell_all(*here, held=3)
     assert reconcile(room) == Reconciled(1, 10, 0, 1)
     assert room.figures() == Figures("live", 3, 13, 13)
     assert room.audit().agrees_with_itself
@@ -98,7 +98,7 @@ def test_a_lost_key_is_repaired(room: Stage, lost: str) -> None:
     assert reconcile(room).asked == 1
     room.at = 20_000
     alive(room, "one")
-    room.beat(*sessions, held=9)
+    room.tell_all(*sessions, held=9)
     assert reconcile(room).repaired == 1
     assert room.figures() == Figures("live", 8, 8, 8)
     found = room.dump()
@@ -115,7 +115,7 @@ def test_lost_reports_come_back_with_the_next_announcement(room: Stage) -> None:
     assert reconcile(room) == Reconciled(1, 8, 1, 0)
     room.at = 20_000
     alive(room, "one")
-    room.beat(*people(8), held=8)
+    room.tell_all(*people(8), held=8)
     assert reconcile(room) == Reconciled(1, 0, 0, 1)
     assert room.figures() == Figures("live", 8, 8, 8)
 
@@ -129,12 +129,12 @@ def test_a_server_that_is_not_registered_counts_for_nothing(room: Stage) -> None
     assert set(room.audit().reports) == {"one", "dead"}  # it may only be late
     room.at = 20_001
     alive(room, "one")
-    room.beat(*people(3), held=3)
+    room.tell_all(*people(3), held=3)
     assert reconcile(room) == Reconciled(1, 7, 0, 1)  # its silence holds up nobody
     assert room.figures() == Figures("live", 3, 10, 10)
     room.at = 60_001
     alive(room, "one")
-    room.beat(*people(3), held=3)
+    room.tell_all(*people(3), held=3)
     assert reconcile(room) == QUIET
     assert set(room.audit().reports) == {"one"}
 
@@ -167,13 +167,28 @@ def test_a_repair_waits_for_a_server_that_has_not_answered(room: Stage) -> None:
     assert reconcile(room).asked == 1
     room.at = 30_000
     alive(room, "one", "slow")
-    room.beat(*people(3), held=3)
+    room.tell_all(*people(3), held=3)
     before = room.dump()
     assert reconcile(room).repaired == 0
     assert room.dump() == before
-    room.beat(*people(3, server="slow", first=3), server="slow", held=3)
+    room.tell_all(*people(3, server="slow", first=3), server="slow", held=3)
     assert reconcile(room).repaired == 1
     assert room.figures() == Figures("live", 6, 6, 6)
+
+
+def test_a_join_is_no_answer_to_a_repair(room: Stage) -> None:
+    alive(room, "one")
+    room.arrive(*people(3), held=3)
+    run_one(("DEL", room.key("live:tabs")))
+    room.at = 1
+    assert reconcile(room).asked == 1
+    room.at = 30_000
+    alive(room, "one")
+    room.arrive(tab("t9", "v9", connected=30_000), held=4)  # renews the report, and says nothing of the other three
+    assert reconcile(room).repaired == 0
+    room.tell_all(*people(3), tab("t9", "v9", connected=30_000), held=4)
+    assert reconcile(room).repaired == 1
+    assert room.figures() == Figures("live", 4, 4, 4)
 
 
 def test_a_repair_that_is_never_answered_is_asked_for_anew(room: Stage) -> None:
@@ -202,7 +217,7 @@ def test_the_grace_of_a_draining_server_is_respected(room: Stage) -> None:
     for at in (5_000, 19_999):
         room.at = at
         alive(room, "one")
-        room.beat(*people(3), held=3)
+        room.tell_all(*people(3), held=3)
         assert reconcile(room).repaired == 0
         assert room.figures().current == 10
     back = [tab(f"t{number}", f"v{number}", connected=19_000, server="one") for number in range(3, 8)]
@@ -223,7 +238,7 @@ def test_two_passes_at_once_ask_once_and_repair_to_the_same(room: Stage) -> None
     assert run_one(store.repair_ask(stream_id=7, now_ms=room.now_ms + 9)) is None
     room.at = 20_000
     alive(room, "one")
-    room.beat(*people(8), held=8)
+    room.tell_all(*people(8), held=8)
     run_one(store.repair_asked(7))
     first, _ = room.recount(0)
     second, let_go = room.recount(0)

@@ -3,7 +3,7 @@
 -- ARGV:    1 seconds to keep the figures and the word that it ended
 -- Returns: {peak, total}
 -- Repeat:  gives the same figures again
-for _, key in ipairs({HEARD, SESSIONS, TABS, USERS, RECENT, SERVERS}) do redis.call('DEL', key) end
+for _, key in ipairs({HEARD, SESSIONS, TABS, USERS, RECENT, SERVERS}) do redis.call('UNLINK', key) end
 redis.call('SET', STATE, 'ended', 'EX', ARGV[1])
 redis.call('SET', CURRENT, 0, 'EX', ARGV[1])
 for _, key in ipairs({PEAK, TOTAL, UNIQUE}) do redis.call('EXPIRE', key, ARGV[1]) end

@@ -36,6 +36,9 @@ class Seat:
     def dismiss(self, code: int, reason: str) -> None:
         self.closed_with = code
 
+    def reconnect_message(self, within_ms: int) -> Message:
+        raise AssertionError("nobody drains here")
+
 
 def crowd_join(edge: Edge, stream_id: int, number: int = CROWD) -> list[Seat]:
     """So many viewers take their seats."""
