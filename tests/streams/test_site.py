@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from apps.operations.middleware import CONTENT_POLICY
 from tests.streams.house import PlainAudience
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -30,3 +31,26 @@ def test_metrics_are_exported(client: Client, house: PlainAudience):
 def test_an_address_that_is_not_there_is_a_page(client: Client):
     response = client.get("/nothing/here/")
     assert (response.status_code, response["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("address", "policy"),
+    [
+        ("/", CONTENT_POLICY),
+        ("/nothing/here/", CONTENT_POLICY),
+        ("/accounts/sign-in/", CONTENT_POLICY),
+        ("/api/streams", CONTENT_POLICY),
+        ("/admin/login/", None),
+        ("/api/docs", None),
+    ],
+)
+def test_our_own_pages_say_what_they_may_load(client: Client, house: PlainAudience, address: str, policy: str | None):
+    response = client.get(address)
+    assert response.status_code in (200, 404)
+    assert response.headers.get("Content-Security-Policy") == policy
+    assert response["X-Frame-Options"] == "DENY"
+
+
+def test_a_refused_post_says_it_too(house: PlainAudience):
+    response = Client(enforce_csrf_checks=True).post("/accounts/sign-in/", {})
+    assert (response.status_code, response["Content-Security-Policy"]) == (403, CONTENT_POLICY)
