@@ -14,6 +14,7 @@ from django.conf import settings  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from apps.audience.routing import websocket_urlpatterns  # noqa: E402
+from apps.realtime.body_limit import BodyLimit  # noqa: E402
 from apps.realtime.consumers import UnknownAddressConsumer  # noqa: E402
 
 pages = BlackNoise(django_application)
@@ -22,7 +23,7 @@ if settings.STATIC_ROOT.is_dir():
 
 application = ProtocolTypeRouter(
     {
-        "http": pages,
+        "http": BodyLimit(pages),
         "websocket": AllowedHostsOriginValidator(
             URLRouter([*websocket_urlpatterns, re_path(r"", UnknownAddressConsumer.as_asgi())])
         ),
