@@ -5,10 +5,12 @@ import datetime
 import pytest
 
 from apps.audience import selectors, services
+from apps.audience.models import CurrentViewers
 from apps.audience.selectors import LiveCounts
 from apps.audience.store import Figures
 from apps.realtime import redis
 from apps.realtime.redis import sync_client
+from apps.streams.models import Stream, StreamStatus
 from tests.analytics.house import stream_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -41,3 +43,17 @@ def test_what_redis_has_is_never_lowered() -> None:
     assert services.stream_relist(stream_id=stream.pk) is True
 
     assert selectors.figures_many([stream.pk])[stream.pk] == Figures("live", 0, 50, 50)
+
+
+def test_a_stream_that_ended_while_redis_was_lost_gets_its_figures_from_the_snapshot() -> None:
+    stream, other = stream_make("cho"), stream_make("dan")
+    snapshot(stream.pk, peak=40, total=90)
+    snapshot(other.pk, peak=5, total=6)
+    sync_client().flushall()
+    Stream.objects.filter(pk=stream.pk).update(status=StreamStatus.ENDED, ended_at=CAPTURED)
+
+    services.catalog_rebuild()
+
+    stream.refresh_from_db()
+    assert (stream.peak_viewers, stream.total_viewers) == (40, 90)
+    assert list(CurrentViewers.objects.values_list("stream_id", flat=True)) == [other.pk]
