@@ -5,6 +5,8 @@ from pathlib import Path
 
 from django.core.management.utils import get_random_secret_key
 
+from config.hosts import machine_names
+
 VAR_DIR = Path(os.environ.get("FULLHOUSE_VAR", Path(__file__).resolve().parent.parent.parent / "var"))
 VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -26,7 +28,7 @@ os.environ.setdefault("FULLHOUSE_STATIC_ROOT", str(VAR_DIR / "staticfiles"))
 from .base import *  # noqa: E402  the environment above must be set first
 from .base import ALLOWED_HOSTS, DATABASES  # noqa: E402
 
-ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = ALLOWED_HOSTS or machine_names()
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Web and worker write the same file: wait for the lock instead of failing, and let readers read on.
     DATABASES["default"]["OPTIONS"] = {
