@@ -4,8 +4,10 @@
  */
 
 import { followCounts } from "./counts.js";
+import { jittered } from "./socket.js";
 import "./stage.js";
 
+const ASK_EVERY_MS = 30_000;
 const SORT_EVERY_MS = 12_000;
 const CALM_MS = 3_000;
 const GLIDE = { duration: 520, easing: "cubic-bezier(0.25, 0.8, 0.25, 1)" };
@@ -35,6 +37,33 @@ followCounts({
     if (notice) notice.hidden = fresh;
   },
 });
+
+/**
+ * A page without cards has nothing to watch over a socket, so it asks now and then whether its own question has an
+ * answer by now, and offers it. It does not reload by itself: somebody may be reading, or typing a search.
+ */
+function awaitStreams(empty) {
+  const offer = empty.querySelector("[data-awake]");
+  async function ask() {
+    if (document.visibilityState === "visible") {
+      try {
+        const answer = await fetch(empty.dataset.awaits);
+        if (answer.ok && (await answer.json()).total > 0) {
+          offer.hidden = false;
+          return;
+        }
+      } catch {
+        // no network: the next time asks again
+      }
+    }
+    // Between half and one and a half of it, so that pages opened together do not ask together.
+    setTimeout(ask, ASK_EVERY_MS / 2 + jittered(ASK_EVERY_MS));
+  }
+  setTimeout(ask, ASK_EVERY_MS / 2 + jittered(ASK_EVERY_MS));
+}
+
+const empty = document.querySelector("[data-awaits]");
+if (empty) awaitStreams(empty);
 
 /** Put cards in the order of their counts and let each glide from where it stood. */
 function sort() {

@@ -32,7 +32,7 @@ const CLOSE = {
 const FINAL = { [CLOSE.unknown]: "gone", [CLOSE.elsewhere]: "elsewhere", [CLOSE.ended]: "ended" };
 
 /** Full jitter: anywhere between nothing and the bound, so that a crowd that lost a server does not return as one. */
-function jittered(boundMs) {
+export function jittered(boundMs) {
   return Math.random() * boundMs;
 }
 

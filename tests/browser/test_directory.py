@@ -12,6 +12,7 @@ from tests.browser.conftest import House, Person, Stage, crowd
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SOON_MS = 5_000
+ASKED_BY_MS = 46_000  # an empty page asks again within 45 s
 
 
 def expect_count(page: Page, stream_id: int, viewers: int) -> None:
@@ -78,6 +79,33 @@ def test_an_empty_house_invites(house: House, person: Callable[..., Person]):
     page = person(house()).visit("/")
     expect(page.get_by_role("heading", name="The house is dark")).to_be_visible()
     expect(page.get_by_role("link", name="Start a stream")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "path", "offer"),
+    [
+        ("en-US", "/", "Streams are live now. Show them"),
+        ("ko-KR", "/", "지금 방송이 시작되었습니다. 보기"),
+        ("en-US", "/?q=piano", "Something matches now. Show it"),
+    ],
+)
+def test_an_empty_page_wakes_up(
+    house: House, stage: Stage, person: Callable[..., Person], locale: str, path: str, offer: str
+):
+    visitor = person(house(), locale=locale)
+    visitor.context.clock.install()
+    page = visitor.visit(path)
+    link = page.get_by_role("link", name=offer)
+    with page.expect_response("**/api/streams?*") as asked:
+        page.clock.run_for(ASKED_BY_MS)
+    assert asked.value.json()["total"] == 0
+    expect(link).to_be_hidden()
+    stage("Piano requests")
+    with page.expect_response("**/api/streams?*"):
+        page.clock.run_for(ASKED_BY_MS)
+    expect(link).to_be_visible()
+    link.click()
+    expect(page.locator(".card h2")).to_have_text(["Piano requests"])
 
 
 def test_the_keyboard_reaches_the_content_the_search_and_the_first_card(
