@@ -31,10 +31,6 @@ class AudiencePort(Protocol):
         """Ids of live streams, most viewers first."""
         ...
 
-    def live_total(self, *, category_id: int | None) -> int:
-        """How many live streams the ranking holds."""
-        ...
-
     def house_viewers(self) -> int | None:
         """Viewers of all live streams together; None before they were first summed up."""
         ...

@@ -79,8 +79,7 @@ def end(request: HttpRequest, stream_id: int) -> HttpResponse:
         return redirect("streams:studio")
     if not stream.is_live:
         return redirect("streams:studio")
-    counts = selectors.stream_counts(stream=stream)
-    context = {"stream": stream, "live_counts": counts, "counts_available": counts is not None}
+    context = {"stream": stream, "live_counts": selectors.stream_counts(stream=stream)}
     return render(request, "streams/studio_end.html", context)
 
 

@@ -35,7 +35,6 @@ def directory(request: HttpRequest) -> HttpResponse:
         "total": streams.total,
         "house_viewers": selectors.house_viewers(),
         "page_obj": page,
-        "page_range": list(page.paginator.get_elided_page_range(page.number)),
         "query": query,
         "search_form": form,
         "categories": selectors.category_list(),

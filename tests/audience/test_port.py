@@ -43,7 +43,6 @@ def test_rankings_by_viewers(stage: Stage) -> None:
     assert audience().ranking(category_id=3, offset=0, limit=10) == [7, 9]
     assert audience().ranking(category_id=4, offset=0, limit=10) == []
     assert audience().ranking(category_id=None, offset=3, limit=10) == []
-    assert [audience().live_total(category_id=each) for each in (None, 3, 4)] == [3, 2, 0]
     assert audience().house_viewers() == 14
 
 
@@ -70,7 +69,6 @@ def lost_redis(request: pytest.FixtureRequest, private_redis: RedisServer, use_r
 
 ASKED: dict[str, Callable[[Any], Any]] = {
     "ranking": lambda port: port.ranking(category_id=None, offset=0, limit=1),
-    "live_total": lambda port: port.live_total(category_id=None),
     "house_viewers": lambda port: port.house_viewers(),
 }
 

@@ -41,9 +41,6 @@ class PlainAudience:
     def ranking(self, *, category_id: int | None, offset: int, limit: int) -> list[int]:
         return self._ranked(category_id)[offset : offset + limit]
 
-    def live_total(self, *, category_id: int | None) -> int:
-        return len(self._ranked(category_id))
-
     def house_viewers(self) -> int | None:
         self._reach()
         return sum(figures.current for figures in self._figures.values())
