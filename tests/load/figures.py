@@ -1,6 +1,7 @@
 """Arithmetic of the benchmarks, apart from what it is applied to."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,3 +43,14 @@ def events_per_cpu_second(busy: Window, idle: Window | None = None) -> float:
 def net_us_per_event(busy: Window, idle: Window) -> float:
     """Microseconds of CPU an event, beside what the process spends anyway; never below zero."""
     return max(0.0, busy.cpu_seconds - idle.cpu_share * busy.seconds) / busy.events * 1e6
+
+
+def wrk_read(report: str) -> tuple[int, int]:
+    """(requests, failed ones) of what `wrk` printed; ValueError if that is no report of it."""
+    requests = re.search(r"^\s*(\d+) requests in ", report, re.MULTILINE)
+    if requests is None:
+        raise ValueError(f"wrk did not report: {report!r}")
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", report)
+    failed = [*(refused.groups() if refused else ()), *(broken.groups() if broken else ())]
+    return int(requests[1]), sum(map(int, failed))

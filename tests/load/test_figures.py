@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.load.figures import Window, events_per_cpu_second, net_us_per_event, percentile
+from tests.load.figures import Window, events_per_cpu_second, net_us_per_event, percentile, wrk_read
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,31 @@ def test_a_window_that_shows_nothing_is_refused() -> None:
 def test_net_us_per_event_takes_the_background_out() -> None:
     assert net_us_per_event(Window(2, 0.1, 5_000), Window(4, 0.04, 0)) == pytest.approx(16.0)
     assert net_us_per_event(Window(2, 0.01, 5_000), Window(4, 0.04, 0)) == 0.0
+
+
+WRK = """Running 5s test @ http://127.0.0.1:8000/api/rankings
+  1 threads and 8 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    18.71ms    3.02ms  49.63ms   93.88%
+    Req/Sec   429.39     46.44   500.00     78.00%
+  2143 requests in 5.01s, 4.12MB read
+{errors}Requests/sec:    427.91
+Transfer/sec:    842.42KB
+"""
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        ("", (2143, 0)),
+        ("  Non-2xx or 3xx responses: 17\n", (2143, 17)),
+        ("  Socket errors: connect 1, read 2, write 0, timeout 4\n  Non-2xx or 3xx responses: 3\n", (2143, 10)),
+    ],
+)
+def test_what_wrk_says_is_read(errors: str, expected: tuple[int, int]) -> None:
+    assert wrk_read(WRK.format(errors=errors)) == expected
+
+
+def test_no_report_of_wrk_is_no_figure() -> None:
+    with pytest.raises(ValueError, match="unable to connect"):
+        wrk_read("unable to connect to 127.0.0.1:1 Connection refused")
