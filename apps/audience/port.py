@@ -20,13 +20,6 @@ class AudienceReader:
         except selectors.CountsUnavailable as error:
             raise AudienceUnavailable from error
 
-    def live_total(self, *, category_id: int | None) -> int:
-        """How many live streams that ranking holds."""
-        try:
-            return selectors.ranking_size(category_id=category_id)
-        except selectors.CountsUnavailable as error:
-            raise AudienceUnavailable from error
-
     def house_viewers(self) -> int | None:
         """How many watch in the whole house."""
         try:

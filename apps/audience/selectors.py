@@ -70,11 +70,6 @@ def ranking(*, category_id: int | None, offset: int, limit: int) -> list[int]:
     return [int(member) for member in read([store.ranked(category_id, offset=offset, limit=limit)])[0]]
 
 
-def ranking_size(*, category_id: int | None) -> int:
-    """How many live streams a ranking holds."""
-    return int(read([store.ranked_size(category_id)])[0])
-
-
 def house_viewers() -> int | None:
     """Viewers of all live streams as of the last sweep; None before the first."""
     reply = read([store.house()])[0]

@@ -318,11 +318,6 @@ def ranked(category_id: int | None, *, offset: int, limit: int) -> Command:
     return ("ZREVRANGE", _ranking(category_id), offset, offset + limit - 1)
 
 
-def ranked_size(category_id: int | None) -> Command:
-    """How many live streams a ranking holds."""
-    return ("ZCARD", _ranking(category_id))
-
-
 def house_put(viewers: int) -> Command:
     """Set how many watch in the whole house."""
     return ("SET", HOUSE, viewers)
