@@ -71,7 +71,11 @@ class Pulse:
         for start in range(0, len(parts), CALLS_AT_ONCE):
             async with self._edge.speaking:
                 await self._tell(parts[start : start + CALLS_AT_ONCE])
-        # Only now is every session of these streams known to have been announced since then; repairs rely on it.
+        async with self._edge.speaking:
+            await self._tell_whole(streams, started_ms)
+
+    async def _tell_whole(self, streams: list[LocalStream], started_ms: int) -> None:
+        """Only now is every session of these streams known to have been announced since then; repairs rely on it."""
         whole = [stream.stream_id for stream in streams if stream.seats and not stream.announce_now]
         for group in slices(whole):
             await redis.run(
@@ -96,6 +100,7 @@ class Pulse:
                 continue
             if store.figures_read(reply).state == "ended":
                 self._edge.end_soon(stream.stream_id)
+                stream.announce_now = True  # it was told of nobody
                 continue
             owners = {seat.session.session_id: seat.session.owner for seat in seats}
             self._edge.lose(stream, store.lost_read(reply), owners)

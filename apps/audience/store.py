@@ -157,7 +157,7 @@ def sweep(*, stream_id: int, day: str, now_ms: int) -> Command:
 
 def end(*, stream_id: int, day: str) -> Command:
     """The stream is over; answers [peak, total]."""
-    return _end.call(_keys(stream_id, day), [ENDED_KEPT_S])
+    return _end.call([*_keys(stream_id, day), _announced(stream_id)], [ENDED_KEPT_S])
 
 
 def open_(stream_id: int) -> Command:
@@ -236,7 +236,13 @@ def repair_done(stream_id: int) -> Command:
 
 def forget(*, stream_id: int, day: str) -> Command:
     """Delete every key of a stream that does not exist."""
-    return ("DEL", *_keys(stream_id, day), f"view:{{{stream_id}}}:trail", f"view:{{{stream_id}}}:repair")
+    return (
+        "DEL",
+        *_keys(stream_id, day),
+        f"view:{{{stream_id}}}:trail",
+        f"view:{{{stream_id}}}:repair",
+        _announced(stream_id),
+    )
 
 
 def forget_server(*, stream_id: int, server: str) -> Command:
