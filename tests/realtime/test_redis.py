@@ -97,7 +97,7 @@ def test_a_forgotten_script_is_loaded_and_only_its_calls_are_sent_again(redis_ur
 def test_two_scripts_forgotten_at_once_are_both_loaded(redis_url: str, run_either: Run) -> None:
     sync_client().script_flush()
     replies = run_either([store.audit(1), store.end(stream_id=2, day="20260301"), store.audit(3)])
-    assert replies == [[0, 0, 0, 0, 0, 0, []], [0, 0], [0, 0, 0, 0, 0, 0, []]]
+    assert replies == [[0, 0, 0, 0, 0, 0, [], []], [0, 0], [0, 0, 0, 0, 0, 0, [], []]]
 
 
 def test_a_script_that_is_not_ours_cannot_be_told_again() -> None:

@@ -124,7 +124,8 @@ class Watched:
     def dump(self) -> dict[bytes, Any]:
         """Every key of the stream with its content, less the times of heartbeats: to show that nothing was touched."""
         client: Any = redis.sync_client()
-        keys = list(client.scan_iter(f"*{{{self.stream_id}}}*"))
+        found = client.scan_iter(f"*{{{self.stream_id}}}*")
+        keys = [key for key in found if not key.startswith(b"live:announced:")]  # nothing but such times
         timed = {b"hb": lambda key: client.zrange(key, 0, -1), b"live:servers": client.hkeys}
         return {key: timed.get(key.rpartition(b":")[0], client.dump)(key) for key in keys}
 
