@@ -1,13 +1,18 @@
-"""Our own middleware: health checks before anything else, a content policy, and one thread for all the rest."""
+"""Our own middleware: health checks and rankings before all else, a content policy, one thread for all the rest."""
 
+import time
 from collections.abc import Awaitable, Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import async_only_middleware, sync_only_middleware
 
 from . import views
 
 CHECKS = {"/health/live": views.live, "/health/ready": views.ready}
+RANKINGS = "/api/rankings"
+# Different questions kept at once; past it all are forgotten, which costs a moment.
+RANKINGS_KEPT = 256
 
 # Scripts and styles are our own files. Posters and streams come from wherever broadcasters keep them. Sockets are named
 # by scheme, because not every browser takes 'self' to mean them.
@@ -50,6 +55,32 @@ def content_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
         response = get_response(request)
         if not request.path_info.startswith(WITHOUT_POLICY):
             response["Content-Security-Policy"] = CONTENT_POLICY
+        return response
+
+    return middleware
+
+
+@async_only_middleware
+def rankings_of_the_moment(
+    get_response: Callable[[HttpRequest], Awaitable[HttpResponse]],
+) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
+    """Give everyone who asks for a ranking in the same moment the same bytes, without a thread, a session or Redis.
+
+    A ranking is public and the same for all; its `at` says of which moment it is. RANKINGS_KEPT_S is that moment.
+    """
+    kept: dict[str, tuple[float, bytes, dict[str, str]]] = {}
+
+    async def middleware(request: HttpRequest) -> HttpResponse:
+        if request.method != "GET" or request.path_info != RANKINGS:
+            return await get_response(request)
+        asked, now = request.META["QUERY_STRING"], time.monotonic()
+        if (found := kept.get(asked)) is not None and now - found[0] < settings.RANKINGS_KEPT_S:
+            return HttpResponse(found[1], headers=found[2])
+        response = await get_response(request)
+        if response.status_code == 200:
+            if len(kept) >= RANKINGS_KEPT:
+                kept.clear()
+            kept[asked] = (now, response.content, dict(response.items()))
         return response
 
     return middleware

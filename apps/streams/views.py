@@ -1,10 +1,15 @@
 """The pages that everyone sees: the directory and the live page."""
 
+import hashlib
 from urllib.parse import urlencode
 
+from django.core.cache import caches
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -23,8 +28,22 @@ def directory(request: HttpRequest) -> HttpResponse:
     category = _chosen_category(request)
     form = SearchForm({"q": request.GET.get("q", "")})
     query = form.cleaned_data["q"] if form.is_valid() else ""
+    number = request.GET.get("page", "")
+    if form.is_valid():
+        # What a crowd looks at is the same for all of it: made once a moment in each language, kept by this process.
+        asked = "\0".join([get_language() or "", category.slug if category else "", query, number])
+        key = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
+        listing = caches["moment"].get_or_set(key, lambda: _listing(category, form, query, number))
+    else:
+        listing = _listing(category, form, query, number)
+    context = {"listing": listing, "query": query, "search_form": form, "category": category}
+    return render(request, "streams/directory.html", context, status=200 if form.is_valid() else 400)
+
+
+def _listing(category: Category | None, form: SearchForm, query: str, number: str) -> SafeString:
+    """The directory's own part, which holds nothing of the person who asks."""
     streams = selectors.live_find(category=category, query=query) if form.is_valid() else selectors.NO_STREAMS
-    page = Paginator(range(streams.total), CARDS_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(range(streams.total), CARDS_PER_PAGE).get_page(number)
     shown = selectors.Directory([], counts_available=True)
     if streams.total:
         shown = selectors.directory(streams=streams, offset=page.start_index() - 1, limit=CARDS_PER_PAGE)
@@ -41,7 +60,7 @@ def directory(request: HttpRequest) -> HttpResponse:
         "category": category,
         "filter_query": urlencode({name: value for name, value in chosen.items() if value}),
     }
-    return render(request, "streams/directory.html", context, status=200 if form.is_valid() else 400)
+    return render_to_string("streams/listing.html", context)
 
 
 def _chosen_category(request: HttpRequest) -> Category | None:

@@ -42,6 +42,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "apps.operations.middleware.health_checks",
+    "apps.operations.middleware.rankings_of_the_moment",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "apps.operations.middleware.content_policy",
@@ -89,7 +90,9 @@ CACHES = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": SUPPORT_REDIS_URL,
         "OPTIONS": {"IGNORE_EXCEPTIONS": True},
-    }
+    },
+    # What everybody sees alike, for a second: counts on it then move by the page's socket.
+    "moment": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "moment", "TIMEOUT": 1},
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 # Control events between processes only: one channel a process. Publish/subscribe re-subscribes by itself after Redis
@@ -113,6 +116,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 REALTIME_MAX_SOCKETS = int(os.environ.get("REALTIME_MAX_SOCKETS", "50000"))
 # Drift between Redis and the servers that is put down to joins and leaves under way.
 AUDIENCE_DRIFT_TOLERATED = 5
+# For how long an answer of /api/rankings serves everybody who asks the same: figures are read as often for the sockets.
+RANKINGS_KEPT_S = 0.5
 AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 
 # --- accounts, languages, files -----------------------------------------------------------------------------------

@@ -10,3 +10,5 @@ from .base import *
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+RANKINGS_KEPT_S = 0.0  # every test sees what it did just now; test_rankings_kept.py turns it on
+CACHES["moment"] = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}  # as above
