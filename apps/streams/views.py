@@ -29,19 +29,21 @@ def directory(request: HttpRequest) -> HttpResponse:
     form = SearchForm({"q": request.GET.get("q", "")})
     query = form.cleaned_data["q"] if form.is_valid() else ""
     number = request.GET.get("page", "")
-    if form.is_valid():
-        # What a crowd looks at is the same for all of it: made once a moment in each language, kept by this process.
-        asked = "\0".join([get_language() or "", category.slug if category else "", query, number])
-        key = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
-        listing = caches["moment"].get_or_set(key, lambda: _listing(category, form, query, number))
-    else:
-        listing = _listing(category, form, query, number)
+    # What a crowd looks at is the same for all of it: made once a moment in each language, kept by this process. An empty
+    # page is made anew each time: who waits for a stream to start is to see it at once.
+    asked = "\0".join([get_language() or "", category.slug if category else "", query, number])
+    key = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
+    listing = caches["moment"].get(key) if form.is_valid() else None
+    if listing is None:
+        listing, is_empty = _listing(category, form, query, number)
+        if form.is_valid() and not is_empty:
+            caches["moment"].set(key, listing)
     context = {"listing": listing, "query": query, "search_form": form, "category": category}
     return render(request, "streams/directory.html", context, status=200 if form.is_valid() else 400)
 
 
-def _listing(category: Category | None, form: SearchForm, query: str, number: str) -> SafeString:
-    """The directory's own part, which holds nothing of the person who asks."""
+def _listing(category: Category | None, form: SearchForm, query: str, number: str) -> tuple[SafeString, bool]:
+    """The directory's own part, which holds nothing of the person who asks, and whether it is empty."""
     streams = selectors.live_find(category=category, query=query) if form.is_valid() else selectors.NO_STREAMS
     page = Paginator(range(streams.total), CARDS_PER_PAGE).get_page(number)
     shown = selectors.Directory([], counts_available=True)
@@ -60,7 +62,7 @@ def _listing(category: Category | None, form: SearchForm, query: str, number: st
         "category": category,
         "filter_query": urlencode({name: value for name, value in chosen.items() if value}),
     }
-    return render_to_string("streams/listing.html", context)
+    return render_to_string("streams/listing.html", context), not shown.cards
 
 
 def _chosen_category(request: HttpRequest) -> Category | None:
