@@ -29,8 +29,8 @@ def directory(request: HttpRequest) -> HttpResponse:
     form = SearchForm({"q": request.GET.get("q", "")})
     query = form.cleaned_data["q"] if form.is_valid() else ""
     number = request.GET.get("page", "")
-    # What a crowd looks at is the same for all of it: made once a moment in each language, kept by this process. An empty
-    # page is made anew each time: who waits for a stream to start is to see it at once.
+    # What a crowd looks at is the same for all of it: made once a moment in each language, kept by this process. An
+    # empty page is made anew each time: who waits for a stream to start is to see it at once.
     asked = "\0".join([get_language() or "", category.slug if category else "", query, number])
     key = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
     listing = caches["moment"].get(key) if form.is_valid() else None
