@@ -9,6 +9,8 @@ from .protocol import LeanWebSocketProtocol
 
 # A connection that has not finished its first request's headers by then is dropped: it holds a file and says nothing.
 HEADER_SECONDS = 30.0
+# Who connected just before the server leaves has sent a request that is still on its way: it is awaited this long.
+FIRST_REQUEST_SECONDS = 1.0
 
 
 class LeanHttpProtocol(HttpToolsProtocol):
@@ -28,6 +30,17 @@ class LeanHttpProtocol(HttpToolsProtocol):
         """Stop the clock, which would otherwise keep the connection in memory."""
         self.header_timer.cancel()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Leave after the request in flight, also when nothing of it has arrived yet."""
+        if self.cycle is None:
+            self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_unless_asked)
+        else:
+            super().shutdown()
+
+    def _close_unless_asked(self) -> None:
+        if self.cycle is None:  # else its answer said `connection: close`
+            self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, and let go of the parser, which refers back to this object."""

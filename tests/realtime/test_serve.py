@@ -213,6 +213,24 @@ def test_drain_comes_in_order_and_nothing_in_flight_is_lost(serve: Serve) -> Non
     connection.close()
 
 
+def test_a_request_still_on_its_way_at_the_end_is_answered(serve: Serve) -> None:
+    server = serve()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    with connect(f"ws://127.0.0.1:{server.port}/") as websocket:
+        connection.connect()
+        server.process.send(signal.SIGTERM)
+        assert websocket.recv(timeout=10) == "leave"
+        server.release()
+        with pytest.raises(ConnectionClosed):  # closed by the shutdown itself, after the drain
+            websocket.recv(timeout=10)
+        connection.request("GET", "/pid")
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("connection")) == (200, "close")
+        assert json.load(answer) == server.process.pid
+    assert server.process.wait(20) == 0
+    connection.close()
+
+
 def test_drain_ends_at_its_deadline_without_being_released(serve: Serve) -> None:
     server = serve("--drain-seconds", "0.5")
     server.process.send(signal.SIGINT)
