@@ -33,13 +33,16 @@ class LeanHttpProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Leave after the request in flight, also when nothing of it has arrived yet."""
-        if self.cycle is None:
+        if not self._was_asked():
             self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_unless_asked)
         else:
             super().shutdown()
 
+    def _was_asked(self) -> bool:
+        return getattr(self, "cycle", None) is not None  # set when the first request's headers are whole
+
     def _close_unless_asked(self) -> None:
-        if self.cycle is None:  # else its answer said `connection: close`
+        if not self._was_asked():  # else its answer said `connection: close`
             self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
