@@ -1,0 +1,12 @@
+"""Django's registration of the waiting room."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class WaitingRoomConfig(AppConfig):
+    """Zones, and the lines before them."""
+
+    name = "apps.waitingroom"
+    verbose_name = _("waiting room")
+    default_auto_field = "django.db.models.BigAutoField"
