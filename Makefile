@@ -7,6 +7,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
+# Much of a test is waiting for servers, so two at a time take little more than half the time; each half has its own
+# Redis, MariaDB and Chromium. A file stays together: its tests share what they started.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 # Passed on: make test ARGS="-k drain" (on MariaDB only), make bench ARGS="audience-fanout --json"
 ARGS ?=
 
@@ -23,8 +26,8 @@ run: $(VENV)/embedded.stamp ## open Fullhouse on http://localhost:8000 (PORT=...
 	@exec $(BIN)/python manage.py embedded --bind $(HOST):$(PORT) $(ARGS)
 
 test: parts $(VENV)/test.stamp ## install what is missing, then test on MariaDB and SQLite, Redis single and Cluster, Chromium
-	$(BIN)/python -m pytest $(ARGS)
-	$(if $(ARGS),,$(BIN)/python -m pytest --database sqlite -m database)
+	$(BIN)/python -m pytest $(or $(ARGS),$(SIDE_BY_SIDE))
+	$(if $(ARGS),,$(BIN)/python -m pytest --database sqlite -m database $(SIDE_BY_SIDE))
 
 bench: parts $(VENV)/test.stamp ## measure; ARGS="SCENARIO [--json]", without it: list the scenarios
 	@$(BIN)/python -m tests.load $(or $(ARGS),--help)

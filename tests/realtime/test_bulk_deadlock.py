@@ -32,9 +32,11 @@ def _write(current: int, *, in_transaction: bool) -> None:
         connections.close_all()
 
 
-def _is_waiting() -> bool:
+def _holds_one_and_waits() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
+        cursor.execute(
+            "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_rows_modified = 1"
+        )
         return bool(cursor.fetchone()[0])
 
 
@@ -53,7 +55,7 @@ def _deadlock(pool: ThreadPoolExecutor, *, in_transaction: bool) -> "Future[None
         CurrentViewers.objects.filter(stream_id=2).update(current=50)
         written = pool.submit(_write, 7, in_transaction=in_transaction)
         # The server renews this table only for those who have not read it for a tenth of a second.
-        eventually(_is_waiting, every=0.2)
+        eventually(_holds_one_and_waits, every=0.2)
         CurrentViewers.objects.filter(stream_id=1).update(current=50)
     return written
 
