@@ -40,16 +40,10 @@ def pass_verify(token: str, *, zone_id: str, now: float | None = None, client: s
 
     SECRET_KEY_FALLBACKS keep older passes good while the key is being replaced.
     """
-    try:
-        return verify(token, pass_key(zone_id), zone_id, now, client)
-    except PassError as error:
-        if error.reason != "forged":
-            raise
-        forged = error
-    for secret in settings.SECRET_KEY_FALLBACKS:
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         try:
             return verify(token, _key(secret, zone_id), zone_id, now, client)
         except PassError as error:
             if error.reason != "forged":
                 raise
-    raise forged
+    raise PassError("forged")

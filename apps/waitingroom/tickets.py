@@ -37,7 +37,7 @@ def ticket_sign(claims: TicketClaims) -> str:
 
 
 def ticket_verify(token: str, *, now: float | None = None) -> TicketClaims:
-    """What a ticket of ours says; TokenError: malformed, forged or expired. Zone and epoch are the caller's to judge."""
+    """What a ticket of ours says; TokenError: malformed, forged, expired. Zone and epoch are the caller's to judge."""
     fields = token_verify(purpose=PURPOSE, token=token, now=now)
     try:
         zone_id, epoch, place, joined_ms, client = fields

@@ -86,7 +86,7 @@ class Schedule:
         return None if window is None else max(window * WINDOW_MS, self._opens_at_ms)
 
     def eta_ms(self, rank: int, now_ms: int | None = None) -> int | None:
-        """Milliseconds from `now_ms` (by default the schedule's own) until the `rank`-th is called; 0 if that is past."""
+        """Milliseconds from `now_ms`, by default the schedule's, until the `rank`-th is called; 0 if that is past."""
         opening = self.opening_ms(rank)
         if opening is None:
             return None
