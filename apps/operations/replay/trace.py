@@ -125,16 +125,21 @@ def true_counts(sessions: Iterable[Session], t: float) -> dict[str, int]:
     return {channel: len(present) for channel, present in devices.items()}
 
 
-def trace_read(path: Path, *, seed: int, mean_stay_s: float = MEAN_STAY_S) -> Trace:
-    """A trace from a CSV file, gzipped or not. Every channel is live from the first event to the last."""
+def text_read(path: Path) -> str:
+    """The text of a CSV file, gzipped or not; TraceError if it is damaged or no UTF-8."""
     raw = path.read_bytes()
     try:
-        text = (gzip.decompress(raw) if raw.startswith(GZIP_MAGIC) else raw).decode("utf-8-sig")
+        return (gzip.decompress(raw) if raw.startswith(GZIP_MAGIC) else raw).decode("utf-8-sig")
     except (OSError, EOFError) as error:
         raise TraceError(f"the file is damaged: {error}") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise TraceError(f"line {line}: not UTF-8") from None
+
+
+def trace_read(path: Path, *, seed: int, mean_stay_s: float = MEAN_STAY_S) -> Trace:
+    """A trace from a CSV file, gzipped or not. Every channel is live from the first event to the last."""
+    text = text_read(path)
     plays: list[Play] = []
     games: dict[str, str] = {}
     for play, game in plays_parse(io.StringIO(text, newline="")):
