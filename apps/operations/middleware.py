@@ -7,6 +7,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import async_only_middleware, sync_only_middleware
 
+from apps.realtime.content_policy import CONTENT_POLICY
+
 from . import views
 
 CHECKS = {"/health/live": views.live, "/health/ready": views.ready}
@@ -14,21 +16,6 @@ RANKINGS = "/api/rankings"
 # Different questions kept at once; past it all are forgotten, which costs a moment.
 RANKINGS_KEPT = 256
 
-# Scripts and styles are our own files. Posters and streams come from wherever broadcasters keep them. Sockets are named
-# by scheme, because not every browser takes 'self' to mean them.
-CONTENT_POLICY = "; ".join(
-    [
-        "default-src 'self'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' https: http: data:",
-        "media-src https: http:",
-        "connect-src 'self' ws: wss:",
-        "frame-ancestors 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-    ]
-)
 # Pages of others, with scripts inside.
 WITHOUT_POLICY = ("/admin/", "/api/docs")
 

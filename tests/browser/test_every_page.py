@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from apps.operations.middleware import CONTENT_POLICY
+from apps.realtime.content_policy import CONTENT_POLICY
 from apps.streams.services import stream_end
 from tests.browser.conftest import House, Person, Stage
 

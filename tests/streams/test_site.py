@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from apps.operations.middleware import CONTENT_POLICY
+from apps.realtime.content_policy import CONTENT_POLICY
 from tests.streams.house import PlainAudience
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
