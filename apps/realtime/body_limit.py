@@ -4,18 +4,14 @@ Django's ASGI handler writes a whole body to a temporary file before any of its 
 disk. Here a body is counted as it arrives, and refused with 413 at its announcement or at the byte that is too many.
 """
 
-import asyncio
-import contextlib
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from .http_consumer import send_last
 from .metrics import REJECTED
 
 MAX_BODY_BYTES = 1024 * 1024
-# A client that is still sending is reset if the connection closes under it, and then never reads the answer. So what
-# still comes is dropped for this long before the end.
-LINGER_SECONDS = 2.0
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -63,12 +59,7 @@ class BodyLimit:
             (b"connection", b"close"),
         ]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
-                while (await receive()).get("more_body"):
-                    pass
-        await send({"type": "http.response.body", "body": b""})
+        await send_last(receive, send, body, lingers=True)
 
 
 def _announced(scope: Any) -> int:

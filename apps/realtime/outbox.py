@@ -6,37 +6,16 @@ within `DRAIN_SECONDS` it is given up.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .metrics import SLOW_SOCKETS_CLOSED
+from .started import Started
 
 # A phone between two cells needs some seconds; one that reads nothing for this long is gone or hostile.
 DRAIN_SECONDS = 15.0
 
 Message = dict[str, Any]
-
-
-class _Started:
-    """A coroutine that already ran up to its first wait, to be awaited for its rest."""
-
-    def __init__(self, coroutine: Any, waiting_for: Any) -> None:
-        self._coroutine = coroutine
-        self._waiting_for = waiting_for
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        waiting_for = self._waiting_for
-        while True:
-            try:
-                outcome = yield waiting_for
-            except BaseException as error:
-                step = lambda error=error: self._coroutine.throw(error)  # noqa: E731
-            else:
-                step = lambda outcome=outcome: self._coroutine.send(outcome)  # noqa: E731
-            try:
-                waiting_for = step()
-            except StopIteration:
-                return
 
 
 class Outbox:
@@ -66,10 +45,10 @@ class Outbox:
         except (OSError, RuntimeError):
             # The peer left or the close is under way: the consumer hears of it through its own receive.
             return False
-        self._drainer = asyncio.get_running_loop().create_task(self._drain(_Started(coroutine, waiting_for)))
+        self._drainer = asyncio.get_running_loop().create_task(self._drain(Started(coroutine, waiting_for)))
         return False
 
-    async def _drain(self, first: _Started) -> None:
+    async def _drain(self, first: Started) -> None:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await first
