@@ -1,10 +1,11 @@
-"""How errors are answered: JSON with one shape under /api/, pages elsewhere.
+"""How errors are answered: JSON with one shape under /api/ and on a gate, pages elsewhere.
 
 An API error is `{"error": "<machine_word>", "detail": "<sentence>"}`.
 """
 
 from http import HTTPStatus
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
@@ -17,7 +18,8 @@ def api_error(status: int, detail: str, error: str = "") -> JsonResponse:
 
 
 def _is_api(request: HttpRequest) -> bool:
-    return request.path.startswith(API_PREFIX)
+    # A gate has none of the pages that an error page leads to.
+    return request.path.startswith(API_PREFIX) or settings.ROLE == "gate"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -5,6 +5,7 @@ Everything that a deployment decides comes from the environment; docs/operations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
     "ninja",  # its API page is served from our own static files
     "apps.realtime",
     "apps.accounts",
+    "apps.waitingroom",
     "apps.streams",
     "apps.audience",
     "apps.analytics",
@@ -59,7 +61,7 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
@@ -77,7 +79,7 @@ TEMPLATES = [
 
 # --- stores -------------------------------------------------------------------------------------------------------
 
-DATABASES = {"default": dj_database_url.config(env="DATABASE_URL", default="sqlite://:memory:")}
+DATABASES: dict[str, Any] = {"default": dj_database_url.config(env="DATABASE_URL", default="sqlite://:memory:")}
 
 # The data Redis: counts and lines. redis://, rediss:// or redis+cluster://host:port,host:port
 REDIS_URL = os.environ.get("REDIS_URL", "")
@@ -85,7 +87,7 @@ REDIS_URL = os.environ.get("REDIS_URL", "")
 SUPPORT_REDIS_URL = os.environ.get("SUPPORT_REDIS_URL", "") or REDIS_URL
 
 # A cache that cannot be reached is an empty cache: pages and sign-in go on, slower, from the database.
-CACHES = {
+CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": SUPPORT_REDIS_URL,
@@ -97,7 +99,7 @@ CACHES = {
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 # Control events between processes only: one channel a process. Publish/subscribe re-subscribes by itself after Redis
 # restarts empty, and a lost event is made good by the next heartbeat.
-CHANNEL_LAYERS = {
+CHANNEL_LAYERS: dict[str, Any] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {"hosts": [SUPPORT_REDIS_URL], "prefix": "fullhouse"},
@@ -119,6 +121,12 @@ AUDIENCE_DRIFT_TOLERATED = 5
 # For how long an answer of /api/rankings serves everybody who asks the same: figures are read as often for the sockets.
 RANKINGS_KEPT_S = 0.5
 AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
+
+# --- waiting room -------------------------------------------------------------------------------------------------
+
+# New places a second that one client address may ask of one process, ten seconds' worth at once; 0: as many as it
+# likes. An app's own servers, which ask for all their users, need more or 0.
+GATE_JOINS_PER_ADDRESS_S = int(os.environ.get("GATE_JOINS_PER_ADDRESS_S", "500"))
 
 # --- accounts, languages, files -----------------------------------------------------------------------------------
 
@@ -169,3 +177,27 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
 }
+
+# --- role gate ----------------------------------------------------------------------------------------------------
+
+if ROLE == "gate":
+    # The waiting room's tier has no database, no accounts and no cache to be slowed down by: zones come from Redis, all
+    # else from the tokens that people hold. apps.waitingroom isn't installed, because that would load its models.
+    DATABASES = {}
+    INSTALLED_APPS = ["django.contrib.staticfiles", "django_prometheus", "apps.realtime"]
+    MIDDLEWARE = [
+        "apps.operations.middleware.health_checks",
+        "django.middleware.security.SecurityMiddleware",
+        "apps.operations.middleware.content_policy",
+        "django.middleware.locale.LocaleMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+        "apps.operations.middleware.in_one_thread",
+    ]
+    ROOT_URLCONF = "config.gate_urls"
+    TEMPLATES[0]["OPTIONS"] = {
+        "context_processors": ["django.template.context_processors.request", "django.template.context_processors.i18n"]
+    }
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CHANNEL_LAYERS = {}

@@ -10,9 +10,10 @@ from .base import ALLOWED_HOSTS, REDIS_URL, ROLE, SECRET_KEY, SUPPORT_REDIS_URL
 _required = {
     "SECRET_KEY": len(SECRET_KEY) >= 50,
     "REDIS_URL": bool(REDIS_URL),
-    "SUPPORT_REDIS_URL": bool(SUPPORT_REDIS_URL) and not SUPPORT_REDIS_URL.startswith("redis+cluster"),
+    # A gate runs with no database, no cache and no channel layer.
+    "SUPPORT_REDIS_URL": ROLE == "gate"
+    or (bool(SUPPORT_REDIS_URL) and not SUPPORT_REDIS_URL.startswith("redis+cluster")),
     "ALLOWED_HOSTS": bool(ALLOWED_HOSTS),
-    # A gate server runs with no database at all.
     "DATABASE_URL": ROLE == "gate" or bool(os.environ.get("DATABASE_URL")),
 }
 _missing = [name for name, present in _required.items() if not present]
