@@ -5,6 +5,7 @@ argument, so that a test decides what the clock says.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -25,12 +26,12 @@ class Script:
 _by_sha: dict[str, Script] = {}
 
 
-def load_script(package: str, verb: str, *, prelude: str | None = None) -> Script:
+def load_script(package: str, verb: str, *, prelude: str | Sequence[str] = ()) -> Script:
     """Read `<package>/lua/<verb>.lua` and remember it, so that a Redis which forgot its scripts can be told again.
 
-    `prelude` names a script of the same folder that goes before it: what several verbs share.
+    `prelude` names the script, or several, of the same folder that go before it: what several verbs share.
     """
-    parts = [name for name in (prelude, verb) if name]
+    parts = [*([prelude] if isinstance(prelude, str) else prelude), verb]
     source = "\n".join((files(package) / "lua" / f"{name}.lua").read_text(encoding="utf-8") for name in parts)
     script = Script(name=verb, source=source, sha=hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
     _by_sha[script.sha] = script

@@ -1,0 +1,66 @@
+-- Put after calling.lua before scripts that hear who is still there, put lost tickets back, or take out the silent.
+local TRIM = 65536 -- bitmaps begin at a multiple of this
+
+-- OR a string of bits into a bitmap; `at` is the byte, counted from the base, where it begins.
+local function bits_or(key, at, bits)
+  scratch_put(at, bits)
+  redis.call('BITOP', 'OR', key, key, SCRATCH)
+  redis.call('DEL', SCRATCH)
+end
+
+-- Bits that stand too far beyond the line are no tickets of ours: cut them off, lest memory follow them.
+local function bits_within(first, bits)
+  return string.sub(bits, 1, max(0, floor((head.next + 1048576 - first) / 8)))
+end
+
+-- Put tickets back into the line, except those that entered.
+local function put_back(first, bits)
+  if bits == '' then return end
+  scratch_put((first - head.base) / 8, bits)
+  redis.call('BITOP', 'AND', OTHER, SCRATCH, ENTERED)
+  redis.call('BITOP', 'XOR', SCRATCH, SCRATCH, OTHER)
+  redis.call('BITOP', 'OR', WAITING, WAITING, SCRATCH)
+  redis.call('DEL', SCRATCH, OTHER)
+  local waiting = redis.call('BITCOUNT', WAITING)
+  if waiting == head.waiting then return end
+  head.waiting, line_changed = waiting, true
+  -- Up to seven tickets are skipped; none is given twice.
+  head.next = max(head.next, first + #bits * 8)
+end
+
+-- Cut off whatever lies below the lowest place that may still wait, so that memory follows the living and not history.
+local function trim()
+  local lowest = head.front
+  if head.waiting > 0 then lowest = min(lowest, head.base + redis.call('BITPOS', WAITING, 1)) end
+  local base = floor(lowest / TRIM) * TRIM
+  if base <= head.base then return end
+  local cut = (base - head.base) / 8
+  for _, key in ipairs({WAITING, ENTERED, unpack(seen_since(now - rules.idle_s * 1000 - head.slot_ms))}) do
+    local rest = redis.call('GETRANGE', key, cut, -1)
+    if rest == '' then redis.call('DEL', key) else redis.call('SET', key, rest, 'KEEPTTL') end
+  end
+  head.base, line_changed = base, true
+end
+
+-- Take out everybody not heard of for the idle limit. Nobody, unless the line was listened to all that while: silence
+-- that nobody could have broken says nothing. Also counts the line anew, and trims it. Returns how many went.
+local function evict()
+  local evicted, idle = 0, rules.idle_s * 1000
+  head.evicted_at, head.waiting = now, redis.call('BITCOUNT', WAITING)
+  if head.waiting > 0 and now - head.pulsed_at <= DEAF and now - head.listening_since >= idle then
+    redis.call('BITOP', 'OR', SCRATCH, unpack(seen_since(now - idle)))
+    redis.call('BITOP', 'AND', SCRATCH, SCRATCH, WAITING)
+    local staying = redis.call('BITCOUNT', SCRATCH)
+    if staying < head.waiting then
+      redis.call('BITOP', 'OR', WAITING, SCRATCH)
+      evicted = head.waiting - staying
+      head.waiting, line_changed = staying, true
+      count('evicted', evicted)
+    end
+    redis.call('DEL', SCRATCH)
+  end
+  if now - head.restored_at >= GRACE then trim() end
+  redis.call('HSET', HEAD .. ':stats:' .. floor(now / MINUTE), 'waiting', head.waiting)
+  redis.call('EXPIRE', HEAD .. ':stats:' .. floor(now / MINUTE), STATS_KEPT)
+  return evicted
+end
