@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, parse_cookie
 
 BROWSER_COOKIE = "fullhouse_viewer"
 _YEAR_S = 365 * 24 * 3600
@@ -32,6 +32,12 @@ def viewer_identity(request: HttpRequest) -> ViewerIdentity:
     browser_id = secrets.token_hex(16) if is_new else cookie
     viewer_id = f"u{request.user.pk}" if request.user.is_authenticated else f"a{browser_id}"
     return ViewerIdentity(viewer_id=viewer_id, browser_id=browser_id, is_new=is_new)
+
+
+def browser_id_read(cookies: str) -> str:
+    """The browser's id in a Cookie header, "" if there is no (well-formed) one: for consumers, which have no request."""
+    cookie = parse_cookie(cookies).get(BROWSER_COOKIE, "")
+    return cookie if _BROWSER_ID.fullmatch(cookie) else ""
 
 
 def remember_browser(response: HttpResponseBase, identity: ViewerIdentity) -> None:
