@@ -1,0 +1,343 @@
+/**
+ * The waiting page: keeps one place in one line, and shows it.
+ *
+ * The ticket is in localStorage, so a reload, a second tab and a tab opened again within the idle time go on with the
+ * same place. One request is in flight at a time. A hidden page listens to a socket instead: browsers let its timers run
+ * once a minute after a while, too late for a short idle limit, but what comes over a socket is handled at once, and to
+ * the server an open socket is a sign of life.
+ */
+
+import { Line, backoffIn, clock, destination, pollIn, withPass, worthSaying } from "./wait-line.js";
+
+const { zone, name, idle, origins, texts } = JSON.parse(document.getElementById("wait-config").textContent);
+const locale = document.documentElement.lang;
+const number = new Intl.NumberFormat(locale).format;
+const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+const find = (part) => document.querySelector(`[data-${part}]`);
+const page = find("state");
+const query = new URLSearchParams(location.search);
+const target = destination(query.get("next"), location.href, origins);
+
+const IDLE_MS = idle * 1000;
+const ANSWER_MS = 10_000;
+const RESUMED_MS = 6_000;
+const KEY = `fullhouse-ticket:${zone}`;
+const HANDED = `fullhouse-handed:${zone}`;
+const OPENS = ["before", "prequeue"];
+// What a page that stopped asking may be asked to do: get in line again.
+const AGAIN = ["evicted", "cleared", "left", "looped"];
+
+let ticket = null;
+let line = new Line();
+let answer = null; // the last good one
+let stopped = null; // why this page no longer asks
+let trouble = null; // "offline" or "error"
+let failures = 0;
+let heardAt = performance.now();
+let resumedAt = -Infinity;
+let due = 0; // when the timer runs out
+let timer = 0;
+let busy = false;
+let socket = null;
+let skew = 0; // this computer's clock minus the server's
+let said = null;
+let saidState = "";
+
+// --- the ticket ---------------------------------------------------------------------------------------------
+
+let memory = null; // where storage is switched off, the ticket lasts as long as the page
+
+function stored(storage, key, value) {
+  try {
+    if (value === undefined) return JSON.parse(storage.getItem(key));
+    storage.setItem(key, JSON.stringify(value));
+  } catch {
+    // switched off, full, or not ours to parse
+  }
+  return null;
+}
+
+function load() {
+  const kept = stored(localStorage, KEY) ?? memory;
+  return kept?.token ? kept : null;
+}
+
+function keep(value) {
+  memory = value;
+  stored(localStorage, KEY, value ?? {});
+}
+
+function use(kept) {
+  if (kept?.token !== ticket?.token) line = new Line(kept?.first);
+  ticket = kept;
+}
+
+// --- asking -------------------------------------------------------------------------------------------------
+
+async function post(what, body) {
+  const response = await fetch(`/traffic/${what}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "Accept-Language": locale },
+    body: JSON.stringify({ zoneId: zone, ...body }),
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+  const date = Date.parse(response.headers.get("Date"));
+  if (date) skew = Date.now() - date;
+  const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+  return { status: response.status, retryAfter, body: await response.json().catch(() => ({})) };
+}
+
+const poll = () => post("entry", { token: ticket.token });
+
+/** Get in line, or find that another tab of this browser has done so meanwhile. */
+function join() {
+  const once = async () => {
+    use(load());
+    if (ticket) return poll();
+    const reply = await post("wait", {});
+    if (reply.body.token) keep({ token: reply.body.token, first: 0 });
+    return reply;
+  };
+  // Browsers have no locks on pages without TLS.
+  return navigator.locks ? navigator.locks.request(KEY, once) : once();
+}
+
+async function ask() {
+  clearTimeout(timer);
+  if (busy || stopped) return;
+  busy = true;
+  hush();
+  try {
+    const reply = await (ticket ? poll() : join());
+    busy = false;
+    if (stopped) return;
+    if (reply.status === 200) accept(reply.body);
+    else if (reply.status === 404) stop("gone");
+    else if (reply.status === 401 || reply.status === 410) lose(reply.body.error);
+    else if (reply.status === 429) schedule(backoffIn(1, IDLE_MS, reply.retryAfter));
+    else fail(reply.retryAfter);
+  } catch {
+    busy = false;
+    if (!stopped) fail(0);
+  }
+}
+
+function schedule(ms, what = ask) {
+  clearTimeout(timer);
+  due = performance.now() + ms;
+  timer = setTimeout(what, ms);
+}
+
+function accept(body) {
+  const now = performance.now();
+  if (trouble) resumedAt = now;
+  trouble = null;
+  failures = 0;
+  heardAt = now;
+  if (body.token && body.token !== ticket?.token) use({ token: body.token, first: 0 });
+  const moved = answer?.opensAt !== body.opensAt;
+  answer = body;
+  if (body.canEnter) return enter(body.pass);
+  const opensIn = OPENS.includes(body.state) && body.opensAt ? Math.max(0, body.opensAt + skew - Date.now()) : null;
+  line.take(moved ? { ...body, slowed: true } : body, now, opensIn);
+  if (ticket && line.first !== ticket.first) keep((ticket = { ...ticket, first: line.first }));
+  // The socket speaks by itself; the timer then only watches over it.
+  schedule(socket ? IDLE_MS / 3 : pollIn(body.waiting.pollingPeriod, { hidden: document.hidden, idleMs: IDLE_MS }));
+  listen();
+  render();
+}
+
+function fail(retryAfter) {
+  failures += 1;
+  // One lost request is nothing that a person must know.
+  if (!navigator.onLine) trouble = "offline";
+  else if (failures > 1) trouble = "error";
+  schedule(backoffIn(failures, IDLE_MS, retryAfter));
+  render();
+}
+
+/** The place is no more. Another tab may have a new one; otherwise get in line again, and say so if it was waited for. */
+function lose(why) {
+  const kept = load();
+  if (kept && kept.token !== ticket?.token) {
+    use(kept);
+    return schedule(0);
+  }
+  keep(null);
+  use(null);
+  if (why !== "evicted" && why !== "cleared") return fail(0);
+  find("lost").textContent = texts.lost[why];
+  find("lost").hidden = false;
+  // A whole line may have been lost at once: it does not come back at once.
+  stop(why);
+  schedule(4000 + 4000 * Math.random(), again);
+  render();
+}
+
+function again() {
+  clearTimeout(timer);
+  if (stopped === "left" || stopped === "looped") keep(null);
+  stopped = null;
+  answer = null;
+  use(load());
+  render();
+  ask();
+}
+
+function stop(why) {
+  clearTimeout(timer);
+  hush();
+  stopped = why;
+  render();
+}
+
+/** Let in. A page that sends us back with the same pass time and again does not take it: say so, and do not circle. */
+function enter(pass) {
+  const last = stored(sessionStorage, HANDED);
+  const times = last?.pass === pass && Date.now() - last.at < 60_000 ? last.times + 1 : 1;
+  stored(sessionStorage, HANDED, { pass, times, at: Date.now() });
+  find("go").href = withPass(target, pass, location.href);
+  if (times > 3) return stop("looped");
+  stop("admitted");
+  location.replace(find("go").href);
+}
+
+function leave() {
+  if (ticket) post("leave", { token: ticket.token }).catch(() => {}); // silence says the same a little later
+  use(null);
+  memory = null;
+  stored(localStorage, KEY, { left: true }); // tells the other tabs
+  find("lost").hidden = true;
+  stop("left");
+}
+
+// --- while hidden -------------------------------------------------------------------------------------------
+
+function listen() {
+  if (!document.hidden || socket || !ticket || stopped) return;
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  socket = new WebSocket(`${scheme}//${location.host}/ws/zones/${zone}/?token=${encodeURIComponent(ticket.token)}`);
+  socket.onmessage = (event) => {
+    const frame = JSON.parse(event.data);
+    if (frame.type === "line") accept(frame);
+  };
+  socket.onclose = () => {
+    socket = null;
+    schedule(pollIn(answer.waiting.pollingPeriod, { hidden: false, idleMs: IDLE_MS }));
+  };
+}
+
+function hush() {
+  if (!socket) return;
+  socket.onmessage = socket.onclose = null;
+  socket.close();
+  socket = null;
+}
+
+// --- showing ------------------------------------------------------------------------------------------------
+
+const set = (element, text) => element.textContent !== text && (element.textContent = text);
+
+function shown(now) {
+  if (stopped ?? trouble) return stopped ?? trouble;
+  if (!answer) return "connecting";
+  if (answer.state !== "waiting") return answer.state;
+  if (now - resumedAt < RESUMED_MS) return "resumed";
+  return line.rank === 1 ? "next" : "waiting";
+}
+
+function render() {
+  const now = performance.now();
+  const state = shown(now);
+  const opens = OPENS.includes(answer?.state) && !stopped;
+  const left = line.left(now);
+  const rank = stopped || opens ? null : line.rank;
+  const time = left === null ? "—" : left ? clock(left) : texts.soon;
+  page.dataset.state = state;
+  let [status, words] = texts.states[state];
+  if (state === "waiting" && answer.slowed) words = texts.slowed;
+  if (trouble && ticket && !stopped) {
+    const kept = Math.ceil((heardAt + IDLE_MS - now) / 1000);
+    words = kept > 0 ? fill(texts.kept, { n: number(kept) }) : texts.risk;
+  }
+  set(find("status"), status);
+  set(find("words"), fill(words, { n: number(idle), time: answer?.opensAt ? moment.format(answer.opensAt) : "" }));
+  const waits = (trouble === "error" && !stopped) || stopped === "evicted" || stopped === "cleared";
+  set(find("fresh"), waits ? fill(texts.again, { n: number(Math.max(0, Math.ceil((due - now) / 1000))) }) : "");
+  set(find("label"), opens ? texts.opens : texts.place);
+  set(find("figure"), opens ? time : rank ? number(rank) : "—");
+  find("hero").hidden = find("line").hidden = Boolean(!opens && !rank && state !== "connecting");
+  find("line").hidden ||= opens;
+  set(find("left"), time);
+  set(find("behind"), rank && answer ? number(answer.waiting.behind) : "—");
+  const walked = Math.floor(line.progress(now) * 100);
+  find("bar").setAttribute("aria-valuenow", walked);
+  find("bar").style.setProperty("--walked", `${walked}%`);
+  const message = ((locale === "ko" && answer?.messageKo) || answer?.message) ?? "";
+  find("message").hidden = !message || state === "left";
+  set(find("message"), message);
+  find("leave").hidden = !ticket || Boolean(stopped);
+  find("again").hidden = !AGAIN.includes(stopped);
+  find("go").hidden = stopped !== "admitted" && stopped !== "looped";
+  document.title = rank ? `${number(rank)} · ${name}` : stopped === "admitted" ? `${status} · ${name}` : name;
+  speak(state, status, rank, left, now);
+}
+
+/** For a screen reader, in one polite sentence: when the state changes, and now and then how far it is. */
+function speak(state, status, rank, left, now) {
+  if (state === saidState && !worthSaying(said, rank, now)) return;
+  saidState = state;
+  said = { rank, at: now };
+  const parts = [status];
+  if (rank) parts.push(`${texts.place}: ${number(rank)}`);
+  if (rank && left) parts.push(fill(texts.minutes, { n: number(Math.ceil(left / 60)) }));
+  set(find("say"), `${parts.join(". ")}.`);
+}
+
+// --- what happens around us ---------------------------------------------------------------------------------
+
+const soon = () => !stopped && schedule(Math.random() * 500);
+addEventListener("online", soon);
+addEventListener("offline", () => {
+  trouble = "offline";
+  render();
+});
+addEventListener("storage", (event) => {
+  if (event.key !== KEY || stopped === "admitted") return;
+  if (stored(localStorage, KEY)?.left) {
+    use(null);
+    return stop("left");
+  }
+  const kept = load();
+  if (!kept || kept.token === ticket?.token) return;
+  use(kept);
+  if (stopped) again();
+  else soon();
+});
+document.addEventListener("visibilitychange", () => {
+  if (stopped) return;
+  if (document.hidden) return listen();
+  render();
+  ask();
+});
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+find("again").addEventListener("click", again);
+find("leave").addEventListener("click", () => find("sure").showModal());
+find("sure").addEventListener("close", () => find("sure").returnValue === "leave" && leave());
+for (const link of document.querySelectorAll("[hreflang]")) {
+  query.set("lang", link.hreflang);
+  link.href = `?${query}`;
+}
+
+const brought = new URLSearchParams(location.hash.slice(1)).get("ticket"); // by gate.js, from another site
+if (brought) {
+  history.replaceState(null, "", location.pathname + location.search);
+  if (!load()) keep({ token: brought, first: 0 });
+}
+if (target) {
+  use(load());
+  render();
+  ask();
+  setInterval(render, 1000);
+} else stop("refused");
