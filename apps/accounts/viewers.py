@@ -35,7 +35,7 @@ def viewer_identity(request: HttpRequest) -> ViewerIdentity:
 
 
 def browser_id_read(cookies: str) -> str:
-    """The browser's id in a Cookie header, "" if there is no (well-formed) one: for consumers, which have no request."""
+    """The id in a Cookie header, "" if there is no (well-formed) one: for consumers, which have no request."""
     cookie = parse_cookie(cookies).get(BROWSER_COOKIE, "")
     return cookie if _BROWSER_ID.fullmatch(cookie) else ""
 
