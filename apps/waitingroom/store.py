@@ -204,6 +204,12 @@ def status(zone_id: str) -> Command:
     return ("HMGET", _head(zone_id), "epoch", "waiting", "front", "next", "now", "restored_at")
 
 
+def drop(zone_id: str) -> Command:
+    """Forget the line of a zone that is gone; what is not named here has a lifetime and goes by itself."""
+    head = _head(zone_id)
+    return ("UNLINK", head, *(f"{head}:{part}" for part in ("rules", "waiting", "entered", "windows", "log")))
+
+
 # --- passes, statistics, servers --------------------------------------------------------------------------------------
 
 
