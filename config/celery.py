@@ -22,4 +22,9 @@ app.conf.beat_schedule = {
         "schedule": crontab(minute="*/5"),  # on the clock's marks, whenever beat was started
         "options": {"expires": 240},  # later than this it would be taken for the next mark
     },
+    "analytics-partitions": {
+        "task": "apps.analytics.tasks.partitions",
+        "schedule": crontab(hour="4", minute="20"),  # Seoul's quietest hour
+        "options": {"expires": 3600},
+    },
 }

@@ -1,8 +1,8 @@
 """What is kept of the past: snapshots, sessions, days.
 
-The tables are ready to be partitioned by time: the column that decides the partition is part of the primary key, as
-MySQL asks of every unique key, and there are no foreign keys, which partitioned tables may not have. Ids of streams and
-broadcasters are plain numbers therefore; rows may outlive what they speak of.
+On MySQL and MariaDB the tables are partitioned by time (partitions.py): the column that decides the partition is part
+of the primary key, as is asked of every unique key, and there are no foreign keys, which such tables may not have. Ids
+of streams and broadcasters are plain numbers therefore; rows may outlive what they speak of.
 
 Django admin cannot register models with composite primary keys, so there is no admin.py here.
 """
@@ -18,7 +18,7 @@ class ViewerHistory(models.Model):
     started, `unique_today` the different viewers of that day in Seoul, an estimate with a standard error of 0.81%.
     """
 
-    # Clustered by stream: a chart of one stream reads neighbouring rows. Partitioned by month of captured_at later.
+    # Clustered by stream: a chart of one stream reads neighbouring rows. Partitioned by month of captured_at.
     pk = models.CompositePrimaryKey("stream_id", "captured_at")
     stream_id = models.BigIntegerField(_("stream"))
     captured_at = models.DateTimeField(_("captured at"))
@@ -50,7 +50,7 @@ class LeaveReason(models.TextChoices):
 class UserSession(models.Model):
     """One viewing session: one tab on one stream, from joining to leaving. Written once, after it is over."""
 
-    # Partitioned by day of joined_at later. A session joins once, so this is unique by session id, too.
+    # Partitioned by day of joined_at. A session joins once, so this is unique by session id, too.
     pk = models.CompositePrimaryKey("session_id", "joined_at")
     session_id = models.CharField(_("session"), max_length=40)
     joined_at = models.DateTimeField(_("joined at"))
@@ -78,7 +78,7 @@ class UserSession(models.Model):
 class DailyStatistics(models.Model):
     """One stream's figures of one day in Seoul. Computed from history and sessions, and the same however often."""
 
-    # Partitioned by year of day later.
+    # Partitioned by year of day.
     pk = models.CompositePrimaryKey("day", "stream_id")
     day = models.DateField(_("day"))
     stream_id = models.BigIntegerField(_("stream"))

@@ -1,12 +1,20 @@
 """Celery's entrance to analytics. Each task calls one service and may run twice, late, or on two beats."""
 
 from celery import shared_task
+from django.db import DatabaseError
 from django.utils import timezone
 
-from . import services
+from . import partition_services, services
 
 
 @shared_task
 def snapshot() -> None:
     """At every 5-minute mark: the present goes into current_viewers and viewer_history."""
     services.snapshot_take_once(now=timezone.now())
+
+
+# An ALTER TABLE gives up where somebody reads for long: later he is gone.
+@shared_task(autoretry_for=(partition_services.PartitionsFailed, DatabaseError), max_retries=5, default_retry_delay=600)
+def partitions() -> None:
+    """Once a day: partitions of the past are made ahead, and what is older than the retention goes."""
+    partition_services.past_keep(now=timezone.now())

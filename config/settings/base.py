@@ -10,6 +10,8 @@ from typing import Any
 import dj_database_url
 from django.utils.translation import gettext_lazy as _
 
+from config.readers import reader_databases
+
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 # all | core | gate | admin: which tier this process serves.
@@ -80,6 +82,20 @@ TEMPLATES: list[dict[str, Any]] = [
 # --- stores -------------------------------------------------------------------------------------------------------
 
 DATABASES: dict[str, Any] = {"default": dj_database_url.config(env="DATABASE_URL", default="sqlite://:memory:")}
+# Replicas to read the past from, by purpose: see apps.analytics.readers. Without any, none of it is there.
+READERS = reader_databases(
+    {
+        "ranking": os.environ.get("RANKING_DATABASE_URL", ""),
+        "history": os.environ.get("HISTORY_DATABASE_URL", ""),
+        "analytics": os.environ.get("ANALYTICS_DATABASE_URL", ""),
+    }
+)
+if READERS:
+    DATABASES |= READERS
+    DATABASE_ROUTERS = ["apps.analytics.readers.ReaderRouter"]
+    MIDDLEWARE.insert(-1, "apps.analytics.readers.own_writes")
+# A replica further behind than this is not read from.
+READER_LAG_TOLERATED_S = float(os.environ.get("READER_LAG_TOLERATED_S", "10"))
 
 # The data Redis: counts and lines. redis://, rediss:// or redis+cluster://host:port,host:port
 REDIS_URL = os.environ.get("REDIS_URL", "")
@@ -121,6 +137,13 @@ AUDIENCE_DRIFT_TOLERATED = 5
 # For how long an answer of /api/rankings serves everybody who asks the same: figures are read as often for the sockets.
 RANKINGS_KEPT_S = 0.5
 AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
+
+# --- the past -----------------------------------------------------------------------------------------------------
+
+# Whole months, days and years that are kept before the one that runs; 0 keeps all of them.
+HISTORY_KEPT_MONTHS = int(os.environ.get("HISTORY_KEPT_MONTHS", "24"))
+SESSIONS_KEPT_DAYS = int(os.environ.get("SESSIONS_KEPT_DAYS", "30"))
+STATISTICS_KEPT_YEARS = int(os.environ.get("STATISTICS_KEPT_YEARS", "0"))
 
 # --- waiting room -------------------------------------------------------------------------------------------------
 
@@ -184,6 +207,7 @@ if ROLE == "gate":
     # The waiting room's tier has no database, no accounts and no cache to be slowed down by: zones come from Redis, all
     # else from the tokens that people hold. apps.waitingroom isn't installed, because that would load its models.
     DATABASES = {}
+    DATABASE_ROUTERS = []
     INSTALLED_APPS = ["django.contrib.staticfiles", "django_prometheus", "apps.realtime"]
     MIDDLEWARE = [
         "apps.operations.middleware.health_checks",
