@@ -76,6 +76,7 @@
       body: JSON.stringify({ zoneId: zone, clientAgent: navigator.userAgent.slice(0, 512), token: read(TICKET_KEY) }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
+    if (response.status === 404) console.error(`Fullhouse knows no zone "${zone}"`);
     if (!response.ok) throw Object.assign(new Error(response.status), { retryAfter: response.headers.get("Retry-After") });
     const answer = await response.json();
     if (answer.token) write(TICKET_KEY, answer.token);

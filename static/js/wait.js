@@ -25,7 +25,6 @@ const RESUMED_MS = 6_000;
 const KEY = `fullhouse-ticket:${zone}`;
 const HANDED = `fullhouse-handed:${zone}`;
 const OPENS = ["before", "prequeue"];
-// What a page that stopped asking may be asked to do: get in line again.
 const AGAIN = ["evicted", "cleared", "left", "looped"];
 
 let ticket = null;
@@ -44,7 +43,7 @@ let skew = 0; // this computer's clock minus the server's
 let said = null;
 let saidState = "";
 
-// --- the ticket ---------------------------------------------------------------------------------------------
+// --- the ticket
 
 let memory = null; // where storage is switched off, the ticket lasts as long as the page
 
@@ -53,7 +52,7 @@ function stored(storage, key, value) {
     if (value === undefined) return JSON.parse(storage.getItem(key));
     storage.setItem(key, JSON.stringify(value));
   } catch {
-    // switched off, full, or not ours to parse
+    // switched off or full
   }
   return null;
 }
@@ -73,7 +72,7 @@ function use(kept) {
   ticket = kept;
 }
 
-// --- asking -------------------------------------------------------------------------------------------------
+// --- asking
 
 async function post(what, body) {
   const response = await fetch(`/traffic/${what}`, {
@@ -212,12 +211,12 @@ function leave() {
   stop("left");
 }
 
-// --- while hidden -------------------------------------------------------------------------------------------
+// --- while hidden
 
 function listen() {
   if (!document.hidden || socket || !ticket || stopped) return;
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(`${scheme}//${location.host}/ws/zones/${zone}/?token=${encodeURIComponent(ticket.token)}`);
+  const origin = location.origin.replace("http", "ws");
+  socket = new WebSocket(`${origin}/ws/zones/${zone}/?token=${encodeURIComponent(ticket.token)}`);
   socket.onmessage = (event) => {
     const frame = JSON.parse(event.data);
     if (frame.type === "line") accept(frame);
@@ -235,7 +234,7 @@ function hush() {
   socket = null;
 }
 
-// --- showing ------------------------------------------------------------------------------------------------
+// --- showing
 
 const set = (element, text) => element.textContent !== text && (element.textContent = text);
 
@@ -263,12 +262,13 @@ function render() {
   }
   set(find("status"), status);
   set(find("words"), fill(words, { n: number(idle), time: answer?.opensAt ? moment.format(answer.opensAt) : "" }));
-  const waits = (trouble === "error" && !stopped) || stopped === "evicted" || stopped === "cleared";
-  set(find("fresh"), waits ? fill(texts.again, { n: number(Math.max(0, Math.ceil((due - now) / 1000))) }) : "");
+  const retries = ["error", "evicted", "cleared"].includes(state);
+  set(find("fresh"), retries ? fill(texts.again, { n: number(Math.max(0, Math.ceil((due - now) / 1000))) }) : "");
   set(find("label"), opens ? texts.opens : texts.place);
   set(find("figure"), opens ? time : rank ? number(rank) : "—");
-  find("hero").hidden = find("line").hidden = Boolean(!opens && !rank && state !== "connecting");
-  find("line").hidden ||= opens;
+  const bare = !rank && state !== "connecting";
+  find("hero").hidden = bare && !opens;
+  find("line").hidden = bare;
   set(find("left"), time);
   set(find("behind"), rank && answer ? number(answer.waiting.behind) : "—");
   const walked = Math.floor(line.progress(now) * 100);
@@ -295,7 +295,7 @@ function speak(state, status, rank, left, now) {
   set(find("say"), `${parts.join(". ")}.`);
 }
 
-// --- what happens around us ---------------------------------------------------------------------------------
+// --- what happens around us
 
 const soon = () => !stopped && schedule(Math.random() * 500);
 addEventListener("online", soon);
@@ -325,16 +325,15 @@ addEventListener("pageshow", (event) => event.persisted && location.reload());
 find("again").addEventListener("click", again);
 find("leave").addEventListener("click", () => find("sure").showModal());
 find("sure").addEventListener("close", () => find("sure").returnValue === "leave" && leave());
-for (const link of document.querySelectorAll("[hreflang]")) {
-  query.set("lang", link.hreflang);
-  link.href = `?${query}`;
-}
-
-const brought = new URLSearchParams(location.hash.slice(1)).get("ticket"); // by gate.js, from another site
-if (brought) {
-  history.replaceState(null, "", location.pathname + location.search);
-  if (!load()) keep({ token: brought, first: 0 });
-}
+// Whose pass was refused asks for a new place; who comes from another site brings the ticket that gate.js got there.
+if (query.has("again")) keep(null);
+const token = new URLSearchParams(location.hash.slice(1)).get("ticket");
+if (token && !load()) keep({ token, first: 0 });
+query.delete("again");
+history.replaceState(null, "", `?${query}`);
+const other = document.querySelector("[hreflang]");
+query.set("lang", other.hreflang);
+other.href = `?${query}`;
 if (target) {
   use(load());
   render();
