@@ -1,9 +1,8 @@
-"""Every address of a gate that Django answers; /traffic/ and /ws/zones/ are answered before it (asgi.py)."""
+"""What Django answers on a gate; /traffic/, /wait/ and /ws/zones/ are answered before it (asgi.py)."""
 
 from django.urls import include, path
 
 urlpatterns = [
-    path("i18n/", include("django.conf.urls.i18n")),
     path("", include("apps.operations.urls")),
     path("", include("django_prometheus.urls")),
 ]
