@@ -17,7 +17,7 @@ Keys of one zone Z:
     line:{Z}:seen:<epoch s>   bitmap  who was heard of in the 10 s (longer for long idle limits) from then on
     line:{Z}:windows          hash    number of a 6-second window -> entries, the last twelve
     line:{Z}:log              list    bucket:entries, by 100 ms, of the sliding minute
-    line:{Z}:passes:<block>   hash    place % 128 -> when it entered, for places of block * 128 on
+    line:{Z}:passes:<block>   string  when each place from block * 512 on entered, six bytes a place, 0 if it did not
     line:{Z}:spent:<minute>:<block>  hash  single-use passes issued then that were used -> mark of the call
     line:{Z}:batch:<server>   string  the last batch of joins of a gate process, and what it was answered
     line:{Z}:stats:<minute>   hash    joins entries evicted left would_wait refused, waiting (a gauge), wait:<bucket>

@@ -5,7 +5,7 @@
 -- been listened to for that long (Redis or the gates were away), silence says nothing: then all who wait count.
 local LIVING = 20000
 local HEARING = 30000
-local PASSES = 128 -- places whose entries share one hash
+local PASSES = 512 -- places whose moments of entry share one string, six bytes each
 
 local function seen_key(at)
   return HEAD .. ':seen:' .. floor(at / head.slot_ms) * head.slot_ms / 1000
@@ -115,29 +115,32 @@ end
 
 -- --- entries -----------------------------------------------------------------------------------------------------------
 
-local function passes_key(place)
-  return HEAD .. ':passes:' .. floor(place / PASSES)
+local function pass_slot(place)
+  return HEAD .. ':passes:' .. floor(place / PASSES), place % PASSES * 6
 end
 
--- Count entries of this moment and note each place's, so that a repeated claim is given the same answer.
+-- When this place entered, or 0 if that is forgotten.
+local function pass_of(place)
+  local key, at = pass_slot(place)
+  local packed = redis.call('GETRANGE', key, at, at + 5)
+  return #packed == 6 and struct.unpack('>I6', packed) or 0
+end
+
+-- Count entries of this moment, of ascending places, and note each place's, so that a repeated claim is given the same
+-- answer. Neighbours are written at once.
 local function enter(places)
   if #places == 0 then return end
   used_add(#places, window, floor(now / BUCKET))
   count('entries', #places)
-  local blocks = {}
-  for _, place in ipairs(places) do
-    local key = passes_key(place)
-    local block = blocks[key]
-    if not block then
-      block = {}
-      blocks[key] = block
-    end
-    block[#block + 1], block[#block + 2] = place % PASSES, now
+  local packed, touched, i = struct.pack('>I6', now), {}, 1
+  while i <= #places do
+    local key, at = pass_slot(places[i])
+    local run = 1
+    while places[i + run] == places[i] + run and at / 6 + run < PASSES do run = run + 1 end
+    redis.call('SETRANGE', key, at, string.rep(packed, run))
+    touched[key], i = true, i + run
   end
-  for key, block in pairs(blocks) do
-    redis.call('HSET', key, unpack(block))
-    redis.call('EXPIRE', key, rules.pass_s + 120)
-  end
+  for key in pairs(touched) do redis.call('EXPIRE', key, rules.pass_s + 120) end
 end
 
 -- Eight buckets to each doubling of the time waited.

@@ -55,7 +55,7 @@ for _, place in ipairs(places) do
       results[place] = 0
     end
   else
-    local entered = tonumber(redis.call('HGET', passes_key(place), place % PASSES) or 0)
+    local entered = pass_of(place)
     if entered > 0 and now < entered + (rules.pass_s + 120) * 1000 then
       results[place] = entered
     else
