@@ -1,6 +1,6 @@
 /** The arithmetic of the waiting page: no page, no network. Times are milliseconds of a clock that never steps back. */
 
-/** What is shown of one place. Neither rank nor time left rises, unless the manager slowed the line or the state changed. */
+/** What is shown of one place: neither rank nor time left rises, unless the line was slowed or the state changed. */
 export class Line {
   state = "";
   rank = null;
@@ -42,18 +42,18 @@ export class Line {
   }
 }
 
-/** When to ask again: the server's period, ±10% so that a crowd spreads; less often unseen, never past a third of idle. */
+/** When to ask again: ±10% so that a crowd spreads, less often unseen, never past a third of the idle limit. */
 export function pollIn(periodMs, { hidden, idleMs }, random = Math.random()) {
   return Math.min((hidden ? 3 : 1) * periodMs * (0.9 + 0.2 * random), idleMs / 3);
 }
 
-/** After the n-th failure in a row (from 1): anywhere below a bound that doubles; what the server asked for comes first. */
+/** After so many failures in a row: anywhere below a bound that doubles, but not before the server's Retry-After. */
 export function backoffIn(failures, idleMs, retryAfterS = 0, random = Math.random()) {
   const bound = Math.min(1000 * 2 ** failures, idleMs / 3);
   return retryAfterS ? retryAfterS * 1000 + random * Math.min(bound, 2000) : Math.max(250, random * bound);
 }
 
-/** Where to go once admitted: an address of this site or of the zone's other origins; null for anything else. */
+/** Where to go once admitted: to this site or to an origin of the zone; null for anything else. */
 export function destination(next, base, origins) {
   try {
     const url = new URL(next || "/", base);
@@ -63,7 +63,7 @@ export function destination(next, base, origins) {
   }
 }
 
-/** That address with the pass. A name of our own on other sites, where `pass` may mean something. */
+/** That address with the pass, on other sites under a name of ours: `pass` may mean something there. */
 export function withPass(url, pass, base) {
   const target = new URL(url);
   target.searchParams.set(target.origin === new URL(base).origin ? "pass" : "fullhouse_pass", pass);
@@ -77,10 +77,7 @@ export function clock(seconds) {
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/**
- * Whether a screen reader should hear a place again: `said` is {rank, at} of the last time. At the front each step, before
- * that when the place halved; never twice within 10 s, and every two minutes at least.
- */
+/** Whether a screen reader should hear the place again: when it halved, at the front each step; `said` is the last time. */
 export function worthSaying(said, rank, now) {
   if (!said || rank === null) return !said;
   const past = now - said.at;

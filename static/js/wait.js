@@ -1,10 +1,9 @@
 /**
  * The waiting page: keeps one place in one line, and shows it.
  *
- * The ticket is in localStorage, so a reload, a second tab and a tab opened again within the idle time go on with the
- * same place. One request is in flight at a time. A hidden page listens to a socket instead: browsers let its timers run
- * once a minute after a while, too late for a short idle limit, but what comes over a socket is handled at once, and to
- * the server an open socket is a sign of life.
+ * The ticket is in localStorage, so all tabs, now and later, share the place. One request is in flight at a time. A hidden
+ * page listens to a socket instead: after a while browsers run its timers once a minute only, too late for a short idle
+ * limit, but what a socket brings is handled at once, and to the server an open socket is a sign of life.
  */
 
 import { Line, backoffIn, clock, destination, pollIn, withPass, worthSaying } from "./wait-line.js";
@@ -15,7 +14,7 @@ const number = new Intl.NumberFormat(locale).format;
 const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
 const find = (part) => document.querySelector(`[data-${part}]`);
-const page = find("state");
+const page = document.querySelector(".panel");
 const query = new URLSearchParams(location.search);
 const target = destination(query.get("next"), location.href, origins);
 
@@ -166,7 +165,7 @@ function lose(why) {
   keep(null);
   use(null);
   if (why !== "evicted" && why !== "cleared") return fail(0);
-  find("lost").textContent = texts.lost[why];
+  find("lost").textContent = fill(texts.lost[why], { n: number(idle) });
   find("lost").hidden = false;
   // A whole line may have been lost at once: it does not come back at once.
   stop(why);
@@ -253,10 +252,10 @@ function render() {
   const left = line.left(now);
   const rank = stopped || opens ? null : line.rank;
   const time = left === null ? "—" : left ? clock(left) : texts.soon;
-  page.dataset.state = state;
+  page.className = `panel ${state}`; // what the styles know
   let [status, words] = texts.states[state];
   if (state === "waiting" && answer.slowed) words = texts.slowed;
-  if (trouble && ticket && !stopped) {
+  if (trouble && ticket && answer && !stopped) {
     const kept = Math.ceil((heardAt + IDLE_MS - now) / 1000);
     words = kept > 0 ? fill(texts.kept, { n: number(kept) }) : texts.risk;
   }
