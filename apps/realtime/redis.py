@@ -88,6 +88,19 @@ def async_client() -> AsyncRedis | AsyncRedisCluster:
     return clients[url]
 
 
+def node_of(command: Command) -> str:
+    """The Cluster node that this command goes to, "" on a single Redis or while the Cluster is not known.
+
+    `run` waits for every node that it speaks to. Who must not be held up by one that is away runs a list a node.
+    """
+    client = async_client()
+    if isinstance(client, AsyncRedis):
+        return ""
+    slot = client.keyslot(command[3] if command[0] == "EVALSHA" else command[1])
+    nodes = client.nodes_manager.slots_cache.get(slot)
+    return nodes[0].name if nodes else ""
+
+
 async def close_clients() -> None:
     """Close this event loop's clients and the process's own; the next call makes new ones."""
     for client in _async_clients.pop(asyncio.get_running_loop(), {}).values():

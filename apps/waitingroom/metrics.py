@@ -7,8 +7,6 @@ SEATS = Gauge("fullhouse_gate_seats", "Sockets that wait here.", multiprocess_mo
 POLLS = Counter("fullhouse_gate_polls", "Answers given to those who wait, sockets included.")
 STALE_ZONES = Gauge("fullhouse_gate_zones_stale", "Zones whose line cannot be read.", multiprocess_mode="livemax")
 RESTORED = Counter("fullhouse_gate_lines_restored", "Lines put back after Redis lost them, by this process.")
-PUSH_LATENESS = Gauge("fullhouse_gate_late_seconds", "How late this process is.", multiprocess_mode="livemax")
+STRAIN = Gauge("fullhouse_gate_strain", "What polling periods are stretched by.", multiprocess_mode="livemax")
 LOOP_FAILURES = Counter("fullhouse_gate_loop_failures", "Loops of the gate that failed and began again.", ["loop"])
-PUBLISH_FAILURES = Counter(
-    "fullhouse_zone_publish_failures", "Zones that Redis could not be told of when they changed."
-)
+PUBLISH_FAILURES = Counter("fullhouse_zone_publish_failures", "Changes of zones that Redis was not told of.")

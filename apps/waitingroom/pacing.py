@@ -1,14 +1,14 @@
 """When a client should ask again: soon when its turn is near, rarely when it is far or when this process is busy.
 
-Pure. Periods are ms. A period is never shorter than the zone's own, and never longer than MOST_MS or a third of the idle
-limit, so that two lost polls evict nobody.
+Pure. Periods are ms. A period is never shorter than the zone's own, and never longer than MOST_MS or a third of the
+idle limit, so that two lost polls evict nobody.
 """
 
 WINDOW_MS = 6_000
 MOST_MS = 20_000
 # A wait of ten minutes is asked about every 20 s, one of a minute every 3 s.
 ETA_SHARE = 20
-# A window's opening is known to a gate once it has asked Redis just after it; those called then come spread, not at once.
+# A gate knows that a window opened once it has asked Redis just after; those called then come spread, not at once.
 OPENING_MARGIN_MS = 350
 OPENING_SPREAD_MS = 1_000
 # Late by so much, timers of this process say that it has twice the work that it can do in time.

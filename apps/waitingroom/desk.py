@@ -1,0 +1,192 @@
+"""The desk of one zone: who wants to join, enter or leave, and waits for Redis to say.
+
+Requests gather for a moment and go out as a few calls. At most one call of joins is under way, because Redis remembers
+only the last batch of a process: sent again after a lost connection it gets the same places. Claims and leaves may be
+repeated at will; a claim that got no answer is answered None, and its client asks again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from apps.realtime.metrics import REDIS_FAILURES
+from apps.realtime.redis import Command
+
+from . import store
+from .replies import Claimed, Joined, claim_read, join_read, leave_read
+from .store import CLAIMS_PER_CALL, JOINS_PER_CALL, LEAVES_PER_CALL
+
+# Leaves that Redis could not be told of. Past this they are dropped: who left is silent and goes within a minute.
+LEAVES_KEPT = 100_000
+
+Leaving = list[tuple[int, asyncio.Future[bool] | None]]
+# One call and what takes its reply, which may be an exception.
+Call = tuple[Command, Callable[[Any], None]]
+
+
+class Seated(NamedTuple):
+    """What a join came to. `place` -1: the zone is closed to newcomers."""
+
+    place: int
+    joined_ms: int  # the line's clock, epoch ms
+    has_entered: bool
+
+
+class Desk:
+    """Joins, claims and leaves of one zone. `trouble(status)` is called when Redis answers lost or epoch."""
+
+    def __init__(
+        self, zone_id: str, server: str, flush_soon: Callable[[], None], trouble: Callable[[str], None]
+    ) -> None:
+        self._zone_id = zone_id
+        self._server = server
+        self._flush_soon = flush_soon
+        self._trouble = trouble
+        self.is_held = False  # Redis lost the line: joins wait until it stands again
+        self._joiners: deque[asyncio.Future[Seated]] = deque()
+        self._batch = 0
+        self._batch_count = 0  # of the batch that was sent and not answered; sent again as it was
+        self._is_joining = False  # it is under way now
+        self._claims: dict[int, int] = {}  # place -> ms waited, to be sent
+        self._answers: dict[int, asyncio.Future[int | None]] = {}  # of claims to be sent or under way
+        self._leaves: dict[int, asyncio.Future[bool] | None] = {}  # None: nobody waits for the answer
+
+    # --- asking -----------------------------------------------------------------------------------------------
+
+    def join(self) -> asyncio.Future[Seated]:
+        """A place for one more. Cancelled, it is given to the next."""
+        future: asyncio.Future[Seated] = asyncio.get_running_loop().create_future()
+        self._joiners.append(future)
+        self._flush_soon()
+        return future
+
+    def claim(self, place: int, waited_ms: int) -> asyncio.Future[int | None]:
+        """May this place enter? >0: entered then; 0: not yet; -1: not in line; -2: entered, pass over; None: no answer.
+
+        Several who ask for one place at once share one claim: shield the future if you may be cancelled.
+        """
+        future = self._answers.get(place)
+        if future is None:
+            future = self._answers[place] = asyncio.get_running_loop().create_future()
+            self._claims[place] = waited_ms
+            self._flush_soon()
+        return future
+
+    def leave(self, place: int) -> asyncio.Future[bool]:
+        """Give a place up; True if it was in line. Shield the future if you may be cancelled."""
+        future = self._leaves.get(place)
+        if future is None:
+            future = self._leaves[place] = asyncio.get_running_loop().create_future()
+            self._flush_soon()
+        return future
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to be told, nor anything under way."""
+        return not (self._joiners or self._batch_count or self._answers or self._leaves)
+
+    # --- telling Redis ----------------------------------------------------------------------------------------
+
+    def calls(self, epoch: int) -> Iterator[Call]:
+        """The calls to be sent now."""
+        while self._joiners and self._joiners[0].done():  # gave up waiting
+            self._joiners.popleft()
+        if not self._is_joining and not self.is_held and (self._joiners or self._batch_count):
+            if not self._batch_count:
+                self._batch += 1
+                self._batch_count = min(JOINS_PER_CALL, len(self._joiners))
+            self._is_joining = True
+            yield (
+                store.join(
+                    zone_id=self._zone_id,
+                    epoch=epoch,
+                    server=self._server,
+                    batch=self._batch,
+                    count=self._batch_count,
+                ),
+                self._joined,
+            )
+        claims, self._claims = sorted(self._claims.items()), {}
+        for start in range(0, len(claims), CLAIMS_PER_CALL):
+            part = claims[start : start + CLAIMS_PER_CALL]
+            command = store.claim(zone_id=self._zone_id, epoch=epoch, places=part)
+            yield command, partial(self._claimed, part)
+        leaves, self._leaves = list(self._leaves.items()), {}
+        for start in range(0, len(leaves), LEAVES_PER_CALL):
+            leaving = leaves[start : start + LEAVES_PER_CALL]
+            command = store.leave(zone_id=self._zone_id, epoch=epoch, places=[place for place, _ in leaving])
+            yield command, partial(self._left, leaving)
+
+    def _joined(self, reply: Any) -> None:
+        self._is_joining = False
+        if isinstance(reply, Exception):
+            REDIS_FAILURES.labels("gate_join").inc()
+            return  # the same batch goes out again with the next flush
+        joined = join_read(reply)
+        if joined.status in ("lost", "epoch"):
+            self._batch_count = 0  # it was not done, and will be another's
+            self._trouble(joined.status)
+            return
+        self._batch_count = 0
+        if joined.status == "closed":
+            self.turn_away()
+            return
+        self._hand_out(joined)
+        if self._joiners:
+            self._flush_soon()
+
+    def _hand_out(self, joined: Joined) -> None:
+        places = joined.places or range(joined.first, joined.first + joined.count)
+        for number, place in enumerate(places):
+            has_entered = number < joined.entered
+            while self._joiners and self._joiners[0].done():
+                self._joiners.popleft()
+            if self._joiners:
+                self._joiners.popleft().set_result(Seated(place, joined.entered_ms, has_entered))
+            elif not has_entered:
+                self._leaves.setdefault(place, None)  # nobody waits for it any more
+        if self._leaves:
+            self._flush_soon()
+
+    def turn_away(self) -> None:
+        """Everybody who waits to join hears that the zone is closed."""
+        while self._joiners:
+            future = self._joiners.popleft()
+            if not future.done():
+                future.set_result(Seated(-1, 0, False))
+
+    def _claimed(self, part: list[tuple[int, int]], reply: Any) -> None:
+        claimed: Claimed | None = None
+        if isinstance(reply, Exception):
+            REDIS_FAILURES.labels("gate_claim").inc()
+        else:
+            claimed = claim_read(reply)
+            if claimed.status != "ok":
+                self._trouble(claimed.status)
+                claimed = None
+        for number, (place, _) in enumerate(part):
+            future = self._answers.pop(place, None)
+            if future is not None and not future.done():
+                future.set_result(None if claimed is None else claimed.results[number])
+
+    def _left(self, leaving: Leaving, reply: Any) -> None:
+        if isinstance(reply, Exception):
+            REDIS_FAILURES.labels("gate_leave").inc()
+            for place, future in leaving:
+                if len(self._leaves) < LEAVES_KEPT:
+                    self._leaves.setdefault(place, future)
+                else:
+                    _answer(future, False)
+            return
+        left = leave_read(reply)
+        if left.status != "ok":
+            self._trouble(left.status)
+        for number, (_, future) in enumerate(leaving):
+            _answer(future, left.status == "ok" and left.results[number])
+
+
+def _answer(future: asyncio.Future[bool] | None, left: bool) -> None:
+    if future is not None and not future.done():
+        future.set_result(left)

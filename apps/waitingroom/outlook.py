@@ -1,0 +1,206 @@
+"""What one zone says to those who wait, as of one snapshot: state, rank, time left, when to ask again. Pure.
+
+A keeper makes one for every snapshot and at every moment when the state changes by itself (the zone opens, Redis has
+been away for too long). `answer` says None where only Redis can tell: whoever may enter, or is not in the line.
+"""
+
+from .outcomes import ADMITTED, BEFORE, BLOCKED, HOLDING, NOWHERE, PAUSED, PREQUEUE, WAITING, Outcome
+from .pacing import Pace
+from .rules import Mode, ZoneRules
+from .snapshot import Snapshot
+from .windows import WINDOW_MS, WINDOWS_A_MINUTE, Schedule, share, window_of
+
+SLOWED_FOR_MS = 300_000
+NEVER = float("inf")
+# Everybody goes in, and is counted.
+FREE = (Mode.BYPASS, Mode.OBSERVE)
+
+
+def state_of(rules: ZoneRules, now_ms: int) -> str:
+    """What the rules alone make of this moment."""
+    if rules.mode in FREE:
+        return WAITING
+    if rules.mode is Mode.BLOCKED:
+        return BLOCKED
+    if rules.opens_at_ms is not None and now_ms < rules.opens_at_ms:
+        is_drawing = rules.prequeue_from_ms is not None and now_ms >= rules.prequeue_from_ms
+        return PREQUEUE if is_drawing else BEFORE
+    return PAUSED if rules.mode is Mode.PAUSED else WAITING
+
+
+def fails_open(rules: ZoneRules, now_ms: int) -> bool:
+    """Whether people go in while nobody can count them: never into a zone that lets nobody in."""
+    if rules.mode in FREE:
+        return True
+    return rules.fail_open and rules.per_minute > 0 and state_of(rules, now_ms) == WAITING
+
+
+def claims_from_ms(rules: ZoneRules, snapshot: Snapshot, minute_used: int) -> float:
+    """From when on a called place may claim with any hope, epoch ms: now if there is room, else the next opening."""
+    if rules.mode in FREE:
+        return 0
+    window, rate = window_of(snapshot.now_ms), rules.per_minute
+    if share(rate, window) > snapshot.used.get(window, 0) and minute_used < rate:
+        return 0
+    for later in range(window + 1, window + WINDOWS_A_MINUTE + 1):
+        if share(rate, later):
+            return later * WINDOW_MS
+    return NEVER
+
+
+class Outlook:
+    """Answers of one zone until `changes_at_ms` (epoch ms) or the next snapshot."""
+
+    __slots__ = (
+        "_admits",
+        "_claims_from_ms",
+        "_is_free",
+        "_minute_used",
+        "_pace",
+        "_schedule",
+        "_slowed",
+        "changes_at_ms",
+        "is_away",
+        "lets_in",
+        "opens_at_ms",
+        "rules",
+        "snapshot",
+        "state",
+    )
+
+    def __init__(
+        self,
+        rules: ZoneRules,
+        snapshot: Snapshot | None,
+        *,
+        now_ms: int,
+        minute_used: int = 0,
+        strain: float = 1.0,
+        is_away: bool = False,
+    ) -> None:
+        """`is_away`: Redis has not been heard for so long that the fail mode holds."""
+        self.rules = rules
+        self.snapshot = snapshot
+        self.is_away = is_away
+        self.lets_in = is_away and fails_open(rules, now_ms)
+        by_rules = state_of(rules, now_ms)
+        self.state = HOLDING if is_away and by_rules == WAITING else by_rules
+        self.opens_at_ms = rules.opens_at_ms if self.state in (BEFORE, PREQUEUE) else None
+        self._pace = Pace(poll_ms=rules.poll_ms, idle_s=rules.idle_s, strain=strain)
+        self._slowed = 0 <= now_ms - rules.slowed_at_ms < SLOWED_FOR_MS
+        self._admits = self.state == WAITING
+        self._is_free = rules.mode in FREE
+        moments = (rules.prequeue_from_ms, rules.opens_at_ms, rules.slowed_at_ms + SLOWED_FOR_MS)
+        self.changes_at_ms: float = min((at for at in moments if at is not None and at > now_ms), default=NEVER)
+        self._schedule: Schedule | None = None
+        self._claims_from_ms: float = 0
+        self._minute_used = minute_used
+        if snapshot is not None:
+            self._claims_from_ms = claims_from_ms(rules, snapshot, minute_used)
+            if self.state in (WAITING, BEFORE):
+                self._schedule = Schedule(
+                    snapshot.now_ms, rules.per_minute, snapshot.used, opens_at_ms=self.opens_at_ms
+                )
+
+    def answer(self, place: int, joined_ms: int, client: str, now_ms: int) -> Outcome | None:
+        """What this place is told; None if Redis must be asked (and when nothing was heard of the line yet)."""
+        if self.is_away:
+            if self.lets_in:
+                return self.admitted(place, joined_ms, client, now_ms)
+        else:
+            snapshot = self.snapshot
+            if snapshot is None or (place < snapshot.next and not snapshot.line.holds(place)):
+                return None
+            if self._admits and now_ms >= self._claims_from_ms and (place < snapshot.front or self._is_free):
+                return None
+        return self.waiting(place, joined_ms, client, now_ms)
+
+    def waiting(self, place: int, joined_ms: int, client: str, now_ms: int) -> Outcome:
+        """What this place is told while it waits."""
+        snapshot, state = self.snapshot, self.state
+        eta_s: int | None = None
+        rank = total = 0
+        if snapshot is None or state == PREQUEUE:  # places are being drawn: nobody has a rank
+            total = 0 if snapshot is None else snapshot.called_waiting + snapshot.total
+            period = self._pace.period(self._opening_in(now_ms), place)
+        elif place < snapshot.front:
+            rank, total = 1, snapshot.total + 1
+            eta_s = 1 if self._admits else None
+            period = self._pace.period(WINDOW_MS - now_ms % WINDOW_MS if self._admits else None, place)
+        else:
+            rank = snapshot.rank(place)
+            total = snapshot.total if rank <= snapshot.total else rank
+            eta_ms = None if self._schedule is None else self._schedule.eta_ms(rank, now_ms)
+            if eta_ms is not None:
+                eta_s = -(-eta_ms // 1_000) or 1
+            period = self._pace.period(eta_ms, place)
+        return Outcome(
+            state,
+            False,
+            place,
+            self.rules.epoch,
+            joined_ms,
+            client,
+            rank,
+            total,
+            eta_s,
+            period,
+            0,
+            self.opens_at_ms,
+            self._slowed,
+        )
+
+    def newcomer(self, client: str, now_ms: int, draw: int) -> Outcome:
+        """What somebody is told who is given no place; `draw` (any number) spreads their return."""
+        if self.lets_in:
+            return self.admitted(NOWHERE, 0, client, now_ms)
+        total = 0 if self.snapshot is None else self.snapshot.total
+        period = self._pace.period(self._opening_in(now_ms), draw)
+        return Outcome(
+            self.state,
+            False,
+            NOWHERE,
+            self.rules.epoch,
+            0,
+            client,
+            0,
+            total,
+            None,
+            period,
+            0,
+            self.opens_at_ms,
+            self._slowed,
+        )
+
+    def admitted(self, place: int, joined_ms: int, client: str, entered_ms: int) -> Outcome:
+        """Come in."""
+        snapshot = self.snapshot
+        total = 0 if snapshot is None else snapshot.total
+        poll_ms, epoch = self.rules.poll_ms, self.rules.epoch
+        return Outcome(ADMITTED, True, place, epoch, joined_ms, client, 0, total, 0, poll_ms, entered_ms)
+
+    def room(self, now_ms: int) -> float:
+        """How many of the called may enter now, as far as the snapshot tells."""
+        snapshot = self.snapshot
+        if snapshot is None or self.is_away or not self._admits or now_ms < self._claims_from_ms:
+            return 0
+        if self._is_free:
+            return NEVER
+        window = window_of(now_ms)
+        return min(
+            share(self.rules.per_minute, window) - snapshot.used.get(window, 0),
+            self.rules.per_minute - self._minute_used,
+        )
+
+    def eta_newcomer_s(self, now_ms: int) -> int | None:
+        """For how many seconds somebody who came now would wait; 0 if they would enter; None if nobody knows."""
+        snapshot = self.snapshot
+        if snapshot is None or self._schedule is None:
+            return None
+        if not snapshot.total and self.rules.mode is not Mode.QUEUE_ALL and self.opens_at_ms is None:
+            return 0
+        eta_ms = self._schedule.eta_ms(snapshot.total + 1, now_ms)
+        return None if eta_ms is None else -(-eta_ms // 1_000) or 1
+
+    def _opening_in(self, now_ms: int) -> int | None:
+        return None if self.opens_at_ms is None else max(0, self.opens_at_ms - now_ms)

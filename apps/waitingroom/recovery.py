@@ -1,0 +1,74 @@
+"""Putting one zone's line back after Redis lost it.
+
+A process that has read the line tells Redis so at once. One that has not (it just started, or nobody had come to the
+zone here) listens for a while to the tickets that are presented, because the first to tell opens the line for all.
+While a line is lost newcomers wait, so that nobody is given the place of somebody who stands in it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apps.realtime.redis import Command
+
+from . import store
+from .metrics import RESTORED
+from .rules import ZoneRules
+from .seen import Presence
+from .snapshot import Snapshot
+
+# A client asks every three seconds or so: after this long most of those who are here have shown their tickets.
+LISTEN_S = 3.0
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What this process knows of a line, and since when it is lost. `ticks` is the clock of `lost`, in seconds."""
+
+    ticks: Callable[[], float]
+    known: Snapshot | None = None  # the line as last read
+    restored_at: int = 0  # when it was last restored, as of then
+    lost_since: float | None = None
+    owed: Snapshot | None = None  # another process put the line back: this is what ours knew
+    _telling: tuple[Snapshot | None, tuple[int, bytes] | None] = (None, None)
+
+    def lost(self) -> None:
+        """Redis said that it does not know the line."""
+        if self.lost_since is None:
+            self.lost_since = self.ticks()
+
+    def read(self, snapshot: Snapshot, restored_at: int) -> None:
+        """The line was read. If somebody else had put it back meanwhile, what was known here is owed to it."""
+        if self.known is not None and restored_at > self.restored_at and self.lost_since is None:
+            self.owed = self.known
+        self.known, self.restored_at, self.lost_since = snapshot, restored_at, None
+
+    def forget(self) -> None:
+        """The line was cleared, or this process stops following it."""
+        self.known = self.owed = self.lost_since = None
+        self.restored_at = 0
+
+    def command(self, rules: ZoneRules, presence: Presence) -> Command | None:
+        """What Redis must be told to have the line again, if it is time to; `told` says what came of it."""
+        known, presented = self.known, None
+        if self.lost_since is None:
+            known, self.owed = self.owed, None
+            if known is None:
+                return None
+        elif known is None:
+            if self.ticks() - self.lost_since < LISTEN_S:
+                return None
+            presence.turn()
+            presented = presence.take()
+        self._telling = known, presented
+        return store.restore(rules=rules, known=known, presented=presented)
+
+    def told(self, presence: Presence, *, is_done: bool) -> None:
+        """Redis took it, or is to be told again."""
+        (known, presented), self._telling = self._telling, (None, None)
+        if is_done:
+            RESTORED.inc()
+            return
+        if presented is not None:
+            presence.give_back(presented)
+        if self.lost_since is None:
+            self.owed = known
