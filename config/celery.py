@@ -17,6 +17,13 @@ app.conf.beat_schedule = {
     "audience-sweep": {"task": "apps.audience.tasks.sweep", "schedule": 3.0, "options": {"expires": 3}},
     "audience-reindex": {"task": "apps.audience.tasks.reindex", "schedule": 30.0, "options": {"expires": 30}},
     "audience-reconcile": {"task": "apps.audience.tasks.reconcile", "schedule": 30.0, "options": {"expires": 30}},
+    "waitingroom-evict": {"task": "apps.waitingroom.tasks.evict", "schedule": 30.0, "options": {"expires": 30}},
+    "waitingroom-publish": {"task": "apps.waitingroom.tasks.publish", "schedule": 30.0, "options": {"expires": 30}},
+    "waitingroom-statistics": {
+        "task": "apps.waitingroom.tasks.statistics",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "analytics-snapshot": {
         "task": "apps.analytics.tasks.snapshot",
         "schedule": crontab(minute="*/5"),  # on the clock's marks, whenever beat was started

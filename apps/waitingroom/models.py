@@ -41,10 +41,11 @@ def _between(least: int, most: int) -> list[Any]:
 
 
 def version_now() -> int:
-    """Where the version and the epoch of a new zone begin: the second of its making, in epoch seconds.
+    """The least version, and epoch, that a zone may be given now: epoch seconds.
 
-    They are raised by one a change, far slower than time goes by. So a zone that is made again under the id of a
-    deleted one is a later one: its rules win in Redis, and no ticket of the old line is good in the new.
+    They are raised by one a change at least, and changes are far slower than time. So whatever was before is older: a
+    zone that is made again under the id of a deleted one, or changed after an old backup came back, wins in Redis, and
+    no ticket of the line before is good.
     """
     return int(timezone.now().timestamp())
 
@@ -52,7 +53,7 @@ def version_now() -> int:
 class Zone(models.Model):
     """A door with a line before it. It is written through the services alone, which count `version` and publish."""
 
-    # MariaDB compares ids without regard to case; services.zone_create holds that for every database.
+    # MariaDB compares ids without regard to case, so clean() holds that for every database.
     zone_id = models.CharField(
         _("id"),
         max_length=64,
@@ -161,6 +162,8 @@ class Zone(models.Model):
 
     def clean(self) -> None:
         """Hold what ZoneRules holds, in words for people."""
+        if self._state.adding and Zone.objects.exclude(pk=self.pk).filter(zone_id__iexact=self.pk).exists():
+            raise ValidationError({"zone_id": _("There is a zone whose id differs only in upper and lower case.")})
         self.message, self.message_ko = (text.replace("\r\n", "\n") for text in (self.message, self.message_ko))
         try:
             self.rules()
@@ -192,8 +195,9 @@ class ZoneStatistic(models.Model):
     """What one zone's line did in one minute of the clock.
 
     Counts of that minute: `joins` places given, `entries` passes given, `evicted` for silence, `left` of their own
-    accord, `would_wait` entries in mode observe that would have had to wait. `waiting` is the length of the line, as
-    last seen in that minute. `wait_p50` and so on are seconds that those who entered had waited, null if nobody did.
+    accord, `refused` who came while the zone took nobody, `would_wait` entries in mode observe that would have had to
+    wait. `waiting` is the length of the line, as last seen in that minute. `wait_p50` and so on are seconds that those
+    who entered had waited, within a tenth; null if nobody did.
     """
 
     # No foreign key: rows outlive their zone, and the table can be partitioned by time.
@@ -204,6 +208,7 @@ class ZoneStatistic(models.Model):
     entries = models.PositiveIntegerField(_("entries"))
     evicted = models.PositiveIntegerField(_("evicted"))
     left = models.PositiveIntegerField(_("left"))
+    refused = models.PositiveIntegerField(_("refused"))
     waiting = models.PositiveIntegerField(_("waiting"))
     would_wait = models.PositiveIntegerField(_("would have waited"))
     wait_p50 = models.PositiveIntegerField(_("half waited at most"), null=True)

@@ -31,6 +31,7 @@ class Migration(migrations.Migration):
                 ("entries", models.PositiveIntegerField(verbose_name="entries")),
                 ("evicted", models.PositiveIntegerField(verbose_name="evicted")),
                 ("left", models.PositiveIntegerField(verbose_name="left")),
+                ("refused", models.PositiveIntegerField(verbose_name="refused")),
                 ("waiting", models.PositiveIntegerField(verbose_name="waiting")),
                 ("would_wait", models.PositiveIntegerField(verbose_name="would have waited")),
                 ("wait_p50", models.PositiveIntegerField(null=True, verbose_name="half waited at most")),

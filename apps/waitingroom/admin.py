@@ -1,0 +1,245 @@
+"""Zones in the admin: what their lines do now, N to change in the list, and what an operator does in a hurry.
+
+Everything goes through the services; a form carries the version of the zone that it showed, so that nobody undoes
+unseen what somebody else has just changed.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+from unfold.views import ChangeList
+
+from apps.accounts.models import User
+
+from . import selectors, services
+from .models import Zone, ZoneMode
+
+UNKNOWN = "—"
+
+
+class VersionInput(forms.HiddenInput):
+    """The version that the page shows, sent back unseen."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        return format_html("{}<span>{}</span>", super().render(name, value, attrs, renderer), value)
+
+
+class ZoneForm(ModelForm):
+    """A zone as one person saw and changed it."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+
+
+class ZoneRowForm(ModelForm):
+    """A zone's row in the list. What was changed is told by what the page showed, not by what the zone is by now."""
+
+    version = forms.IntegerField(widget=VersionInput, min_value=1)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.show_hidden_initial = True
+
+
+class ZoneChangeList(ChangeList):
+    """A page of zones with how their lines stand, read in one pipeline."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # Iterating keeps the rows in the queryset, which the form of the list goes on with.
+        zones: list[Any] = list(self.result_list)
+        lines = selectors.lines_now([zone.pk for zone in zones]) if zones else {}
+        for zone in zones:
+            zone.line_now = lines.get(zone.pk)
+
+
+@admin.register(Zone)
+class ZoneAdmin(ModelAdmin):
+    """Doors and their lines."""
+
+    list_display = (
+        "zone_id",
+        "shown_name",
+        "app",
+        "screen",
+        "shown_mode",
+        "per_minute",
+        "waiting",
+        "entering",
+        "opens_at",
+        "version",
+    )
+    list_editable = ("per_minute", "version")
+    list_filter = ("app", "screen", "mode")
+    list_per_page = 50
+    search_fields = ("zone_id", "name", "name_ko", "app", "screen")
+    ordering = ("app", "screen", "zone_id")
+    actions = ("pause", "open", "clear_line")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ZoneChangeList
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[ModelForm]:
+        return super().get_changelist_form(request, **{**kwargs, "form": ZoneRowForm})
+
+    def get_form(self, request: HttpRequest, obj: Zone | None = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **{**kwargs, **({"form": ZoneForm} if obj else {})})
+
+    def get_fields(self, request: HttpRequest, obj: Zone | None = None) -> list[str]:
+        told = ["zone_id", *services.CHANGEABLE]
+        return told if obj is None else [*told, "slowed_at", "created_at", "updated_at", "updated_by", "version"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Zone | None = None) -> list[str]:
+        return [] if obj is None else ["zone_id", "slowed_at", "created_at", "updated_at", "updated_by"]
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def save_model(self, request: HttpRequest, obj: Zone, form: ModelForm, change: bool) -> None:
+        told = {name: value for name, value in form.cleaned_data.items() if name in services.CHANGEABLE}
+        actor = cast(User, request.user)
+        if change:
+            version = form.cleaned_data["version"]
+            services.zone_update(actor=actor, zone_id=obj.pk, expected_version=version, **told)
+        else:
+            services.zone_create(actor=actor, zone_id=obj.pk, **told)
+
+    def delete_model(self, request: HttpRequest, obj: Zone) -> None:
+        services.zone_delete(zone_id=obj.pk)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Zone]) -> None:
+        for zone_id in queryset.values_list("pk", flat=True):
+            services.zone_delete(zone_id=zone_id)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._refusals_told(request, lambda: super(ZoneAdmin, self).changeform_view(request, *args, **kwargs))
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._refusals_told(request, lambda: super(ZoneAdmin, self).changelist_view(request, *args, **kwargs))
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._refusals_told(request, lambda: super(ZoneAdmin, self).delete_view(request, *args, **kwargs))
+
+    def _refusals_told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+        """The view's answer; when a service refused, all that the view did is undone, and the page says why."""
+        try:
+            with transaction.atomic():
+                return view()
+        except (services.Conflict, Zone.DoesNotExist):
+            text = _("Somebody else has just changed this. Nothing was saved; this is how it is now.")
+        except services.ZoneInUse:
+            text = _("A live stream stands behind this zone, so it stays.")
+        except ValidationError as error:
+            text = " ".join(error.messages)
+        self.message_user(request, text, messages.ERROR)
+        return HttpResponseRedirect(request.get_full_path())
+
+    # --- the list -----------------------------------------------------------------------------------------------------
+
+    @display(description=gettext_lazy("name"), ordering="name")
+    def shown_name(self, obj: Zone) -> str:
+        return obj.label
+
+    @display(
+        description=gettext_lazy("mode"),
+        ordering="mode",
+        label={"open": "success", "queue-all": "info", "paused": "warning", "blocked": "danger"},
+    )
+    def shown_mode(self, obj: Zone) -> tuple[str, str]:
+        return obj.mode, str(ZoneMode(obj.mode).label).partition(":")[0]
+
+    @display(description=gettext_lazy("waiting"))
+    def waiting(self, obj: Any) -> int | str:
+        return obj.line_now.waiting if obj.line_now else UNKNOWN
+
+    @display(description=gettext_lazy("entered in the last minute"))
+    def entering(self, obj: Any) -> int | str:
+        return obj.line_now.entering if obj.line_now else UNKNOWN
+
+    # --- actions ------------------------------------------------------------------------------------------------------
+
+    @action(description=gettext_lazy("Pause the chosen zones"), permissions=["change"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
+        """Lines stand still; those who come get in line."""
+        warning = _("Nobody is let in until you open them again. Everybody keeps their place.")
+        return self._mode_set(request, queryset, "pause", ZoneMode.PAUSED, (_("Pause these zones?"), warning))
+
+    @action(description=gettext_lazy("Open the chosen zones"), permissions=["change"])
+    def open(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
+        """Lines move again."""
+        warning = _("Lines move on, and where nobody waits people enter at once.")
+        return self._mode_set(request, queryset, "open", ZoneMode.OPEN, (_("Open these zones?"), warning))
+
+    @action(description=gettext_lazy("Clear the lines of the chosen zones"), permissions=["change"])
+    def clear_line(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
+        """Everybody who waits loses their place and begins anew."""
+        if "confirmed" not in request.POST:
+            warning = _("Everybody who waits loses their place and starts at the end of a new line.")
+            return self._ask(request, queryset, "clear_line", (_("Clear these lines?"), warning))
+        cleared = 0
+        for zone in queryset:
+            services.zone_clear(actor=cast(User, request.user), zone_id=zone.pk)
+            self.log_change(request, zone, _("Line cleared from the list of zones."))
+            cleared += 1
+        text = ngettext("%(count)d line cleared.", "%(count)d lines cleared.", cleared) % {"count": cleared}
+        self.message_user(request, text, messages.SUCCESS)
+        return None
+
+    def _mode_set(
+        self, request: HttpRequest, queryset: QuerySet[Zone], name: str, mode: ZoneMode, question: tuple[str, str]
+    ) -> HttpResponse | None:
+        zones = list(queryset.exclude(mode=mode))
+        if not zones:
+            self.message_user(request, _("The chosen zones are in that mode already."), messages.WARNING)
+            return None
+        if "confirmed" not in request.POST:
+            return self._ask(request, queryset.exclude(mode=mode), name, question)
+        changed = 0
+        for zone in zones:
+            try:
+                services.zone_update(
+                    actor=cast(User, request.user), zone_id=zone.pk, expected_version=zone.version, mode=mode
+                )
+            except (services.Conflict, Zone.DoesNotExist):
+                text = _("%(zone)s was changed by somebody else just now; look again.") % {"zone": zone}
+                self.message_user(request, text, messages.WARNING)
+                continue
+            self.log_change(request, zone, _("Mode set from the list of zones: %(mode)s") % {"mode": mode.label})
+            changed += 1
+        if changed:
+            text = ngettext("%(count)d zone changed.", "%(count)d zones changed.", changed) % {"count": changed}
+            self.message_user(request, text, messages.SUCCESS)
+        return None
+
+    def _ask(
+        self, request: HttpRequest, queryset: QuerySet[Zone], name: str, question: tuple[str, str]
+    ) -> HttpResponse:
+        zones = list(queryset)
+        lines = selectors.lines_now([zone.pk for zone in zones])
+        title, warning = question
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "warning": warning,
+            "opts": self.model._meta,
+            "rows": [(zone, lines[zone.pk].waiting if zone.pk in lines else UNKNOWN) for zone in zones],
+            "action": name,
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/waitingroom/zone/action_confirmation.html", context)

@@ -1,0 +1,100 @@
+"""What lines did, minute by minute: from Redis, which forgets after two hours, into the table zone_statistics.
+
+A zone's row says up to which minute this is done. It is written in one transaction with the minutes themselves, so a
+run that dies or is repeated neither skips nor doubles any.
+"""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+
+from apps.realtime import redis
+from apps.realtime.bulk import Row, bulk_upsert
+
+from . import store
+from .models import Zone, ZoneStatistic
+from .selectors import slices
+
+logger = logging.getLogger(__name__)
+
+# How far back a run looks: as long as Redis keeps a minute.
+KEPT_MINUTES = 120
+# A minute is over when it is over on Redis's clock, which may be a little behind this one.
+SETTLED_AFTER_S = 5
+# Zones at a time: after two hours without workers there are 120 minutes to read of each.
+ZONES_AT_ONCE = 20
+COUNTS = ("joins", "entries", "evicted", "left", "refused", "would_wait")
+QUANTILES = {"wait_p50": 0.5, "wait_p90": 0.9, "wait_p99": 0.99}
+
+
+def wait_quantile(waits: Mapping[int, int], share: float) -> int | None:
+    """The seconds within which this share of those who entered had entered; None if nobody did.
+
+    `waits` counts by bucket floor(8 * log2(1 + seconds)), each 9% wider than the last; the answer is the
+    end of the bucket in which the person at that share is found.
+    """
+    total = sum(waits.values())
+    if not total:
+        return None
+    place = math.ceil(share * total)
+    for bucket in sorted(waits):
+        place -= waits[bucket]
+        if place <= 0:
+            break
+    return round(2 ** ((bucket + 1) / 8) - 1)
+
+
+def statistics_write(*, now: datetime) -> int:
+    """Write every closed minute since the last that was written; how many rows. A repeat changes nothing.
+
+    The last one written is read once more: it may have been read a moment too early. Counts only grow, so what Redis
+    lost meanwhile is not lost here. A minute in which nothing happened has no row.
+    """
+    last_closed = (int(now.timestamp()) - SETTLED_AFTER_S) // 60 - 1
+    first_kept = last_closed - KEPT_MINUTES + 1
+    due: dict[str, range] = {}
+    for zone_id, counted_to in Zone.objects.values_list("pk", "counted_to"):
+        first = first_kept if counted_to is None else max(first_kept, int(counted_to.timestamp()) // 60)
+        if first <= last_closed:
+            due[zone_id] = range(first, last_closed + 1)
+    written = 0
+    for part in slices(list(due), ZONES_AT_ONCE):
+        rows, complete = _read([(zone_id, minute) for zone_id in part for minute in due[zone_id]])
+        with transaction.atomic():
+            bulk_upsert(ZoneStatistic, rows, update=["waiting", *QUANTILES], greatest=COUNTS)
+            Zone.objects.filter(pk__in=[zone_id for zone_id in part if zone_id in complete]).update(
+                counted_to=_moment(last_closed)
+            )
+        written += len(rows)
+    return written
+
+
+def _read(wanted: Sequence[tuple[str, int]]) -> tuple[list[Row], set[str]]:
+    """The rows of these zones and minutes, and the zones of which every minute could be read."""
+    rows, complete = [], {zone_id for zone_id, _minute in wanted}
+    for part in slices(wanted):
+        replies = redis.run_now([store.stats(zone_id, minute) for zone_id, minute in part])
+        for (zone_id, minute), reply in zip(part, replies, strict=True):
+            if isinstance(reply, Exception):
+                logger.error("minutes of zone %s could not be read", zone_id, exc_info=reply)
+                complete.discard(zone_id)
+            elif reply:
+                rows.append(_row(zone_id, minute, store.stats_read(reply)))
+    return rows, complete
+
+
+def _row(zone_id: str, minute: int, counted: store.ZoneMinute) -> Row:
+    return {
+        "zone_id": zone_id,
+        "minute": _moment(minute),
+        "waiting": counted.waiting,
+        **{name: getattr(counted, name) for name in COUNTS},
+        **{name: wait_quantile(counted.waits, share) for name, share in QUANTILES.items()},
+    }
+
+
+def _moment(minute: int) -> datetime:
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(minutes=minute)

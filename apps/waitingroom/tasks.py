@@ -1,0 +1,25 @@
+"""Celery's entrance to the waiting room. Each task calls one service and may run twice, late, or on two beats."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from . import services
+from .statistics import statistics_write
+
+
+@shared_task
+def evict() -> None:
+    """Every half minute: who has been silent for too long is out of the line."""
+    services.zones_evict()
+
+
+@shared_task
+def publish() -> None:
+    """Every half minute: gates are told what they did not hear, and a wiped Redis gets its zones back."""
+    services.zones_publish_all()
+
+
+@shared_task
+def statistics() -> None:
+    """Every minute: the minutes that closed go into zone_statistics."""
+    statistics_write(now=timezone.now())
