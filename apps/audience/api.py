@@ -7,12 +7,14 @@ from typing import Annotated, Any
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError
+from ninja.responses import Status
 from ninja.throttling import AnonRateThrottle
 
 from apps.accounts.viewers import remember_browser, viewer_identity
 from apps.realtime import redis
 from apps.realtime.tokens import MAX_TOKEN_LENGTH, TokenError
 from apps.streams.api import ErrorOut, StreamId
+from apps.streams.passage import passage_give, passage_has
 from apps.streams.selectors import category_find, stream_find
 
 from . import selectors, store
@@ -164,9 +166,10 @@ def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> RankingOut:
 
 @router.post(
     "/streams/{stream_id}/token",
-    response={200: TokenOut, (400, 404, 410, 411, 413, 422, 429): ErrorOut},
+    response={200: TokenOut, (400, 403, 404, 410, 411, 413, 422, 429): ErrorOut},
     openapi_extra={
         "responses": {
+            403: {"description": "The stream has a waiting room that this browser has not come through"},
             404: {"description": "There is no such stream"},
             410: {"description": "The stream has ended: do not ask again"},
         }
@@ -175,7 +178,7 @@ def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> RankingOut:
 )
 def stream_token(
     request: HttpRequest, response: HttpResponse, stream_id: StreamId, known: TokenIn | None = None
-) -> TokenOut:
+) -> TokenOut | Status[ErrorOut]:
     """A new token for the viewer's socket. The page's old one keeps its tab the same session."""
     stream = stream_find(stream_id=stream_id)
     if stream is None:
@@ -183,6 +186,11 @@ def stream_token(
     if not stream.is_live:
         raise HttpError(410, "This stream has ended.")
     identity = viewer_identity(request)
+    if not passage_has(request, stream, identity):
+        # No pass, no token, and so no socket.
+        return Status(
+            403, ErrorOut(error="pass_required", detail="This stream has a waiting room. Come through it first.")
+        )
     session_id = secrets.token_hex(8)
     if known and known.token:
         try:
@@ -192,6 +200,7 @@ def stream_token(
         if claims and claims.stream_id == stream_id and claims.viewer_id == identity.viewer_id:
             session_id = claims.session_id
     remember_browser(response, identity)
+    passage_give(response, stream, identity, now=time.time())
     token = viewer_token_make(
         stream_id=stream_id, viewer_id=identity.viewer_id, session_id=session_id, browser_id=identity.browser_id
     )

@@ -19,6 +19,8 @@ from . import selectors, services
 from .models import Broadcaster, Category, Stream, StreamStatus
 
 UNKNOWN = "—"
+# What an operator may change of a live stream.
+TOLD = ("title", "category", "poster_url", "playback_url", "zone")
 
 
 class StreamChangeList(ChangeList):
@@ -40,23 +42,33 @@ class StreamChangeList(ChangeList):
 class StreamAdmin(ModelAdmin):
     """Broadcasts. They are started, changed while live, and ended; never deleted, for history refers to them."""
 
-    list_display = ("title", "broadcaster", "category", "shown_status", "viewers", "peak", "total", "started_at")
+    list_display = (
+        "title",
+        "broadcaster",
+        "category",
+        "zone",
+        "shown_status",
+        "viewers",
+        "peak",
+        "total",
+        "started_at",
+    )
     list_display_links = ("title",)
-    list_filter = ("status", "category", "started_at")
-    list_select_related = ("broadcaster", "category")
+    list_filter = ("status", "category", "started_at", "zone")
+    list_select_related = ("broadcaster", "category", "zone")
     list_per_page = 50
     # Counting a history of millions for a number that nobody reads is slow; the filtered count stays.
     show_full_result_count = False
     search_fields = ("title", "broadcaster__name")
     ordering = ("-started_at", "-id")
-    autocomplete_fields = ("broadcaster",)
+    autocomplete_fields = ("broadcaster", "zone")
     actions = ("end_streams", "start_again")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StreamChangeList
 
     def get_fields(self, request: HttpRequest, obj: Stream | None = None) -> list[str]:
-        told = ["broadcaster", "category", "title", "poster_url", "playback_url"]
+        told = ["broadcaster", "category", "title", "poster_url", "playback_url", "zone"]
         return told if obj is None else [*told, "status", "started_at", "ended_at", "peak_viewers", "total_viewers"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Stream | None = None) -> list[str]:
@@ -71,7 +83,7 @@ class StreamAdmin(ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Stream, form: ModelForm, change: bool) -> None:
-        told = {name: form.cleaned_data[name] for name in ("title", "category", "poster_url", "playback_url")}
+        told = {name: form.cleaned_data[name] for name in TOLD}
         if change:
             services.stream_update(stream=obj, **told)
         else:
@@ -140,9 +152,9 @@ class StreamAdmin(ModelAdmin):
 
     @action(description=gettext_lazy("Start the chosen streams again"), permissions=["add"])
     def start_again(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:
-        """A new broadcast with the same title, category and addresses; the ended one keeps its figures."""
+        """A new broadcast with the same title, category, addresses and zone; the ended one keeps its figures."""
         started = 0
-        for old in queryset.select_related("broadcaster", "category"):
+        for old in queryset.select_related("broadcaster", "category", "zone"):
             try:
                 stream = services.stream_start(
                     broadcaster=old.broadcaster,
@@ -150,6 +162,7 @@ class StreamAdmin(ModelAdmin):
                     title=old.title,
                     poster_url=old.poster_url,
                     playback_url=old.playback_url,
+                    zone=old.zone,
                 )
             except services.StreamAlreadyLive:
                 text = _("%(name)s is already live.") % {"name": old.broadcaster}

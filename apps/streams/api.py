@@ -6,7 +6,9 @@ from typing import Annotated, Any
 from django.http import Http404, HttpRequest
 from ninja import Field, Query, Router, Schema
 
-from . import ports, selectors
+from apps.accounts.viewers import viewer_identity
+
+from . import passage, ports, selectors
 from .forms import QUERY_MAX_LENGTH
 from .models import Stream
 
@@ -58,12 +60,16 @@ class StreamOut(Schema):
 
 
 class StreamDetailOut(StreamOut):
-    """One stream. Once ended, `viewers` is 0 and `peak` and `total` are final."""
+    """One stream. Once ended, `viewers` is 0 and `peak` and `total` are final.
+
+    `zone` is the waiting room that viewers must come through now, null if none. Who has not gets no `playback_url`.
+    """
 
     ended_at: datetime | None
     poster_url: str
     playback_url: str
     total: int | None
+    zone: str | None
 
 
 class StreamListOut(Schema):
@@ -119,6 +125,7 @@ def stream_detail(request: HttpRequest, stream_id: StreamId) -> StreamDetailOut:
     stream = selectors.stream_find(stream_id=stream_id)
     if stream is None:
         raise Http404("There is no such stream.")
+    may_watch = passage.passage_has(request, stream, viewer_identity(request))
     counts: ports.Counts | None = ports.Counts(current=0, peak=stream.peak_viewers, total=stream.total_viewers)
     if stream.is_live:
         counts = selectors.stream_counts(stream=stream)
@@ -129,5 +136,6 @@ def stream_detail(request: HttpRequest, stream_id: StreamId) -> StreamDetailOut:
         total=counts.total if counts else None,
         ended_at=stream.ended_at,
         poster_url=stream.poster_url,
-        playback_url=stream.playback_url,
+        playback_url=stream.playback_url if may_watch else "",
+        zone=stream.zone_id if stream.is_protected else None,
     )

@@ -6,6 +6,8 @@ from django import forms
 from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
+from apps.waitingroom.models import Zone
+
 from .models import Category, Stream
 
 QUERY_MAX_LENGTH = 80
@@ -32,7 +34,8 @@ class WebAddressField(forms.URLField):
 
 
 class StreamForm(forms.Form):
-    """Title, category and addresses of one stream. The services write it; the form only reads what was typed."""
+    """Title, category and addresses of one stream, and for staff its zone. The services write it; the form only reads
+    what was typed."""
 
     title = forms.CharField(label=_("Title"), max_length=120)
     category = forms.ModelChoiceField(label=_("Category"), queryset=Category.objects.all(), empty_label=None)
@@ -41,14 +44,29 @@ class StreamForm(forms.Form):
         label=_("Playback address"), help_text=_("Where the video plays: an .m3u8 or .mp4 file, http or https.")
     )
 
+    zone = forms.ModelChoiceField(
+        label=_("Waiting room"),
+        queryset=Zone.objects.all(),
+        required=False,
+        empty_label=_("None: open to everybody"),
+        help_text=_("Viewers then need a pass of this zone."),
+    )
+
+    def __init__(self, *args: Any, for_staff: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not for_staff:
+            del self.fields["zone"]
+
     @classmethod
-    def of(cls, stream: Stream) -> "StreamForm":
+    def of(cls, stream: Stream, *, for_staff: bool = False) -> "StreamForm":
         """The form as this stream fills it in."""
         return cls(
+            for_staff=for_staff,
             initial={
                 "title": stream.title,
                 "category": stream.category_id,
                 "poster_url": stream.poster_url,
                 "playback_url": stream.playback_url,
-            }
+                **({"zone": stream.zone_id} if for_staff else {}),
+            },
         )

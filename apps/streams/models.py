@@ -1,11 +1,12 @@
 """Who broadcasts, what about, and every broadcast that was made."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.validators import URLValidator
 from django.db import models
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, ProtectedError, Q, QuerySet, When
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
@@ -72,6 +73,20 @@ class StreamStatus(models.TextChoices):
     ENDED = "ended", _("Ended")
 
 
+def release_ended(collector: Any, field: Any, streams: "QuerySet[Stream]", using: str) -> None:
+    """What happens to streams whose zone is deleted: ended ones forget it, and a live one keeps it from going.
+
+    Only ended rows are written: a stream that went live since the look keeps its zone, and the foreign key holds it.
+    """
+    live = streams.filter(status=StreamStatus.LIVE)
+    if live:
+        raise ProtectedError("a live stream stands behind the zone", set(live))
+    collector.add_field_update(field, None, streams.filter(status=StreamStatus.ENDED))
+
+
+release_ended.lazy_sub_objs = True  # type: ignore[attr-defined]  # Django: do not load the rows before asking
+
+
 class Stream(models.Model):
     """One broadcast. Starting again makes a new row, so that its figures stay its own."""
 
@@ -90,6 +105,15 @@ class Stream(models.Model):
         verbose_name=_("category"),
     )
     title = models.CharField(_("title"), max_length=120)
+    zone = models.ForeignKey(
+        "waitingroom.Zone",
+        on_delete=release_ended,
+        null=True,
+        blank=True,
+        related_name="streams",
+        verbose_name=_("waiting room"),
+        help_text=_("While the stream is live, viewers need a pass of this zone."),
+    )
     status = models.CharField(_("status"), max_length=8, choices=StreamStatus, default=StreamStatus.LIVE)
     poster_url = models.CharField(
         _("poster address"), max_length=500, blank=True, default="", validators=[validate_web_address]
@@ -139,6 +163,11 @@ class Stream(models.Model):
     def is_live(self) -> bool:
         """Whether viewers can still come."""
         return self.status == StreamStatus.LIVE
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether viewers need a pass. The final figures of a stream that has ended are for everybody."""
+        return self.is_live and self.zone_id is not None
 
     @property
     def duration(self) -> timedelta:

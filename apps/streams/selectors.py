@@ -121,8 +121,8 @@ def house_viewers() -> int | None:
 
 
 def stream_find(*, stream_id: int) -> Stream | None:
-    """The stream with its broadcaster and category."""
-    return Stream.objects.select_related("broadcaster__user", "category").filter(pk=stream_id).first()
+    """The stream with its broadcaster, category and zone."""
+    return Stream.objects.select_related("broadcaster__user", "category", "zone").filter(pk=stream_id).first()
 
 
 def stream_counts(*, stream: Stream) -> ports.Counts | None:

@@ -1,6 +1,7 @@
 """Every write to broadcasters, categories and streams."""
 
 from datetime import datetime
+from enum import Enum
 from functools import partial
 
 from django.core.exceptions import ValidationError
@@ -12,6 +13,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
+from apps.waitingroom.models import Zone
 
 from . import ports, signals
 from .models import Broadcaster, Category, Stream, StreamStatus
@@ -27,6 +29,15 @@ class StreamAlreadyLive(Exception):
 
 class StreamIsOver(Exception):
     """The stream has ended, and ended is final."""
+
+
+class Unchanged(Enum):
+    """Stands for a value that the caller leaves as it is, where None is a value."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED = Unchanged.UNCHANGED
 
 
 def category_ensure(*, slug: str, name: str, name_ko: str = "", position: int = 0) -> Category:
@@ -76,6 +87,7 @@ def stream_start(
     poster_url: str = "",
     playback_url: str = "",
     started_at: datetime | None = None,
+    zone: Zone | None = None,
 ) -> Stream:
     """Open a broadcast. Raises StreamAlreadyLive when this broadcaster has one: asked first, for the ordinary case,
     and held by the database, for two requests that ask at the same moment."""
@@ -87,6 +99,7 @@ def stream_start(
         poster_url=poster_url.strip(),
         playback_url=playback_url.strip(),
         started_at=started_at or timezone.now(),
+        zone=zone,
     )
     stream.clean_fields()
     try:
@@ -106,18 +119,34 @@ def _already_live_check(broadcaster: Broadcaster) -> None:
 
 
 def stream_update(
-    *, stream: Stream, title: str, category: Category, poster_url: str = "", playback_url: str = ""
+    *,
+    stream: Stream,
+    title: str,
+    category: Category,
+    poster_url: str = "",
+    playback_url: str = "",
+    zone: Zone | Unchanged | None = UNCHANGED,
 ) -> Stream:
-    """Change what viewers read about a live stream. Raises StreamIsOver, and writes nothing, when it has ended."""
+    """Change what viewers read about a live stream, and which zone it stands behind. Raises StreamIsOver, and writes
+    nothing, when it has ended.
+
+    Who watches a stream already stays when it gets a zone: a socket outlives its token, a token lasts an hour.
+    """
     previous_category_id = stream.category_id
     stream.title = title.strip()
     stream.category = category
     stream.poster_url = poster_url.strip()
     stream.playback_url = playback_url.strip()
+    if not isinstance(zone, Unchanged):
+        stream.zone = zone
     stream.clean_fields()
     # The condition is in the UPDATE, so that an edit that crosses with the end cannot touch an ended row.
     changed = Stream.objects.filter(pk=stream.pk, status=StreamStatus.LIVE).update(
-        title=stream.title, category=category, poster_url=stream.poster_url, playback_url=stream.playback_url
+        title=stream.title,
+        category=category,
+        poster_url=stream.poster_url,
+        playback_url=stream.playback_url,
+        **({} if isinstance(zone, Unchanged) else {"zone": zone}),
     )
     if not changed:
         raise StreamIsOver(f"stream {stream.pk} has ended")

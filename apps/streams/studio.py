@@ -33,7 +33,7 @@ def studio(request: HttpRequest) -> HttpResponse:
 @require_POST
 def start(request: HttpRequest) -> HttpResponse:
     """Start a stream. Someone's first start also makes their channel."""
-    form = StreamForm(request.POST)
+    form = StreamForm(request.POST, for_staff=_user(request).is_staff)
     if not form.is_valid():
         return _studio_page(request, start_form=form)
     try:
@@ -55,7 +55,7 @@ def start(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, stream_id: int) -> HttpResponse:
     """Change title, category and addresses of the running stream."""
     stream = _own_stream(request, stream_id)
-    form = StreamForm(request.POST)
+    form = StreamForm(request.POST, for_staff=_user(request).is_staff)
     if not form.is_valid():
         return _studio_page(request, edit_form=form)
     try:
@@ -106,13 +106,14 @@ def _studio_page(
     stream = selectors.broadcaster_live_stream(broadcaster=broadcaster) if broadcaster else None
     past = selectors.broadcaster_past_streams(broadcaster=broadcaster) if broadcaster else Stream.objects.none()
     counts = selectors.stream_counts(stream=stream) if stream else None
+    for_staff = _user(request).is_staff
     context: dict[str, Any] = {
         "broadcaster": broadcaster,
         "live_stream": stream,
         "live_counts": counts,
         "counts_available": counts is not None or stream is None,
-        "start_form": None if stream else start_form or StreamForm(),
-        "edit_form": (edit_form or StreamForm.of(stream)) if stream else None,
+        "start_form": None if stream else start_form or StreamForm(for_staff=for_staff),
+        "edit_form": (edit_form or StreamForm.of(stream, for_staff=for_staff)) if stream else None,
         "page_obj": Paginator(past, PAST_PER_PAGE).get_page(request.GET.get("page")),
     }
     return render(request, "streams/studio.html", context, status=status)

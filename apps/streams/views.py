@@ -1,11 +1,12 @@
 """The pages that everyone sees: the directory and the live page."""
 
 import hashlib
+import time
 from urllib.parse import urlencode
 
 from django.core.cache import caches
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
@@ -14,10 +15,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from apps.accounts.viewers import ViewerIdentity, remember_browser, viewer_identity
+from apps.waitingroom.passes import PassError
+from apps.waitingroom.services import PassUnchecked, pass_redeem
 
-from . import ports, selectors
+from . import passage, ports, selectors
 from .forms import SearchForm
-from .models import Category
+from .models import Category, Stream
 
 CARDS_PER_PAGE = 24
 
@@ -79,15 +82,23 @@ def _chosen_category(request: HttpRequest) -> Category | None:
 @never_cache
 @require_safe
 def live(request: HttpRequest, stream_id: int) -> HttpResponse:
-    """One stream: the counts of now and what its socket needs, or the final figures once it has ended."""
+    """One stream: the counts of now and what its socket needs, or the final figures once it has ended.
+
+    A stream behind a zone is shown to who came through its waiting room; the others are sent there.
+    """
     stream = selectors.stream_find(stream_id=stream_id)
     if stream is None:
         raise Http404("no such stream")
     identity = viewer_identity(request)
+    at_the_door = _door(request, stream, identity)
+    if at_the_door is not None:
+        remember_browser(at_the_door, identity)  # a pass is given to the browser that it is made for
+        return at_the_door
     counts = selectors.stream_counts(stream=stream) if stream.is_live else None
     context = {
         "stream": stream,
         "is_live": stream.is_live,
+        "is_protected": stream.is_protected,
         "counts": counts,
         "counts_available": counts is not None or not stream.is_live,
         "socket_path": f"/ws/streams/{stream.pk}/",
@@ -98,7 +109,38 @@ def live(request: HttpRequest, stream_id: int) -> HttpResponse:
     }
     response = render(request, "streams/live.html", context)
     remember_browser(response, identity)
+    passage.passage_give(response, stream, identity, now=time.time())
     return response
+
+
+def _door(request: HttpRequest, stream: Stream, identity: ViewerIdentity) -> HttpResponse | None:
+    """What who may not (yet) see this stream is answered; None: come in."""
+    has_passage = passage.passage_has(request, stream, identity)
+    # A HEAD is somebody's preview of a link; it must not use a pass up.
+    has_pass = stream.is_protected and passage.PARAMETER in request.GET and request.method == "GET"
+    if has_passage and not has_pass:
+        return None
+    clean_address = HttpResponseRedirect(stream.get_absolute_url())
+    if has_passage:
+        return clean_address
+    if not has_pass:
+        return HttpResponseRedirect(passage.waiting_address(stream))
+    try:
+        claims = passage.pass_read(request, stream, identity)
+        is_first_use = stream.zone is None or pass_redeem(zone=stream.zone, claims=claims)
+    except PassError as error:
+        return _pass_refused(request, stream, error.reason)
+    except PassUnchecked:
+        return _pass_refused(request, stream, "unchecked", status=503)
+    if not is_first_use:
+        return _pass_refused(request, stream, "used")
+    passage.passage_give(clean_address, stream, identity, now=time.time())
+    return clean_address
+
+
+def _pass_refused(request: HttpRequest, stream: Stream, reason: str, *, status: int = 403) -> HttpResponse:
+    context = {"stream": stream, "reason": reason, "waiting_address": passage.waiting_address(stream)}
+    return render(request, "streams/pass_refused.html", context, status=status)
 
 
 def _socket_token(identity: ViewerIdentity, stream_id: int) -> str:

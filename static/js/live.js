@@ -92,6 +92,10 @@ async function renew() {
     if (answer.ok) token = (await answer.json()).token;
     else if (answer.status === 404) return "gone";
     else if (answer.status === 410) return "ended";
+    else if (answer.status === 403 && config.isProtected) {
+      location.reload(); // leads to the waiting room
+      return "gone";
+    }
   } catch {
     // no network: the next attempt asks again
   }
@@ -132,5 +136,7 @@ loadTrail();
 // Unique today and gaps of a lost connection come from the record, which is kept every 5 s.
 setInterval(() => document.visibilityState === "visible" && page.dataset.link === "live" && loadTrail(), 60_000);
 setInterval(tick, 1000);
+// The proof that we came through the waiting room lasts an hour, and another one with each token.
+if (config.isProtected) setInterval(() => page.dataset.link === "live" && renew(), 20 * 60_000);
 keepTime(page);
 if (token) socket.start();

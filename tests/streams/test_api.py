@@ -83,6 +83,7 @@ def test_one_live_stream(client: Client, house: PlainAudience, new_stream: NewSt
         "ended_at": None,
         "poster_url": "https://p.example/1.jpg",
         "playback_url": "https://v.example/1.m3u8",
+        "zone": None,
     }
 
 
