@@ -39,6 +39,8 @@ HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", settings.X_FRAME_OPTIONS.encode()),
 )
+# The zones are read within a moment of the start, unless Redis is away.
+READY_WITHIN_S = 2.0
 STARTING_RETRY_S = 2
 
 
@@ -58,6 +60,7 @@ class WaitingPageConsumer(AsyncConsumer):
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; nothing of it but its address and its languages is looked at."""
+        await gatehouse().wait_ready(READY_WITHIN_S)
         page = page_find(scope)
         headers = list(page.headers)
         if page.status == 200 and not browser_id_read(_header(scope, b"cookie")):
@@ -97,7 +100,7 @@ def language_find(scope: dict[str, Any]) -> str:
     for code in wanted:
         try:
             return translation.get_supported_language_variant(code)
-        except LookupError:
+        except (LookupError, ValueError):  # ValueError: longer than any
             continue
     return settings.LANGUAGE_CODE
 
@@ -197,7 +200,7 @@ def _texts() -> dict[str, Any]:
         },
         "lost": {
             "evicted": _(
-                "Away for more than {n} seconds, you lost your place to those behind you. You start at the end."
+                "Away for more than {n} seconds, you lost your place to those behind. You start at the end."
             ),
             "cleared": _("The manager emptied the line, so you start anew."),
         },
