@@ -23,6 +23,7 @@ from apps.realtime.metrics import REDIS_FAILURES
 from . import store
 from .catalogue import FOLLOW_EVERY_S, Catalogue
 from .desk import Call
+from .follower import PULSE_EVERY_S
 from .keeper import ZoneKeeper
 from .metrics import LOOP_FAILURES, POLLS, STALE_ZONES, STRAIN, ZONES_AWAKE
 from .pacing import Strain
@@ -58,7 +59,7 @@ class Gatehouse:
         self.turnstile = Turnstile(ticks, self.strain)
         self.catalogue = Catalogue(self._changed, self._dropped)
         self._zones: dict[str, ZoneKeeper] = {}
-        self._dirty: set[ZoneKeeper] = set()
+        self._dirty: set[str] = set()
         self._flush: asyncio.TimerHandle | None = None
         self._roused = asyncio.Event()
         self._look_again = asyncio.Event()
@@ -114,28 +115,30 @@ class Gatehouse:
 
     # --- for the keepers --------------------------------------------------------------------------------------
 
-    def flush_soon(self, keeper: ZoneKeeper) -> None:
-        """Tell Redis what this keeper's desk has, together with what comes until then."""
-        self._dirty.add(keeper)
+    def flush_soon(self, zone_id: str) -> None:
+        """Tell Redis what this zone's desk has, together with what comes until then."""
+        self._dirty.add(zone_id)
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(FLUSH_DELAY_S, self._flush_now)
 
     def _flush_now(self) -> None:
         self._flush = None
         dirty, self._dirty = self._dirty, set()
-        self._send([call for keeper in dirty for call in keeper.calls()])
+        keepers = filter(None, map(self._zones.get, dirty))
+        self._send([call for keeper in keepers for call in keeper.calls()])
 
-    def rouse(self, keeper: ZoneKeeper) -> None:
-        """This keeper is due."""
+    def rouse(self) -> None:
+        """A line is due."""
         self._roused.set()
 
     def look_again(self) -> None:
         """A zone has changed."""
         self._look_again.set()
 
-    def snapshot_came(self, keeper: ZoneKeeper) -> None:
+    def snapshot_came(self, zone_id: str) -> None:
         """A line was read."""
-        self.turnstile.snapshot_came(keeper)
+        if (keeper := self._zones.get(zone_id)) is not None:
+            self.turnstile.snapshot_came(keeper)
 
     # --- speaking to Redis ------------------------------------------------------------------------------------
 
@@ -162,9 +165,11 @@ class Gatehouse:
             self._roused.clear()
             ticks = self.ticks()
             awake = [keeper for keeper in self._zones.values() if keeper.is_awake]
-            due = [keeper for keeper in awake if keeper.due <= ticks + TOGETHER_S]
+            soon = ticks + TOGETHER_S
+            due = [keeper for keeper in awake if keeper.due <= soon and not keeper.is_pulsing]
             self._send([call for keeper in due for call in keeper.pulse_calls()])
-            next_due = min((keeper.due for keeper in awake), default=ticks + 1.0)
+            # One that is late because its pulse was not answered yet rouses this loop when it is.
+            next_due = min((keeper.due for keeper in awake if keeper.due > soon), default=ticks + PULSE_EVERY_S)
             try:
                 async with asyncio.timeout(max(0.0, next_due - ticks)):
                     await self._roused.wait()
@@ -217,7 +222,6 @@ class Gatehouse:
         keeper = self._zones.pop(zone_id, None)
         if keeper is not None:
             keeper.close()
-            self._dirty.discard(keeper)
             self._spawn(self.turnstile.dismiss_zone(keeper))
 
     # --- leaving ----------------------------------------------------------------------------------------------
@@ -236,7 +240,7 @@ class Gatehouse:
     async def tell_all(self) -> None:
         """Tell Redis now whatever waits for a moment: who was heard of, joins, claims and leaves."""
         awake = [keeper for keeper in self._zones.values() if keeper.is_awake]
-        calls = [call for keeper in awake for call in (*keeper.calls(), *keeper.last_calls())]
+        calls = [call for keeper in awake for call in (*keeper.calls(), *keeper.pulse_calls(is_last=True))]
         await asyncio.gather(*self._send(calls))
 
 

@@ -1,0 +1,288 @@
+"""One zone's line as this process follows it: read once a second while somebody asks about it, told of who was heard.
+
+A line is followed from the first visitor on and let alone again when it is empty and nobody has asked for a while.
+What answers are made from is the outlook: the newest snapshot, and what the rules make of this moment. Time is Redis's:
+every pulse brings it, and between two of them this machine's monotonic clock is added.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from apps.realtime.metrics import REDIS_FAILURES
+
+from . import store
+from .desk import Call, Desk
+from .outlook import Outlook
+from .pacing import Strain
+from .recovery import Recovery
+from .redis_clock import RedisClock
+from .replies import Pulse, pulse_read, restore_read
+from .rules import ZoneRules
+from .seen import SLOT_S, Presence
+from .snapshot import Bitmap, Snapshot
+
+PULSE_EVERY_S = 1.0
+# Two pulses on the rhythm are never closer than this, also where an extra one came between.
+PULSE_APART_S = 0.25
+# A snapshot older than this: Redis is away, and the zone's fail mode holds.
+STALE_S = 5.0
+# For how long a reading of the line is awaited.
+READING_PATIENCE_S = 2.0
+# Nobody asked, no socket is open and nobody waits: after this long the line is no longer read.
+IDLE_AFTER_S = 120.0
+
+
+class House(Protocol):
+    """What following a line asks of the process that it is in."""
+
+    server: str
+    ticks: Callable[[], float]
+    strain: Strain
+    phase_ms: int  # how long after a whole second this process pulses
+
+    def flush_soon(self, zone_id: str) -> None:
+        """The zone's desk has something to tell Redis."""
+
+    def rouse(self) -> None:
+        """A line is due to be read."""
+
+    def look_again(self) -> None:
+        """The catalogue has changed, says a line."""
+
+    def snapshot_came(self, zone_id: str) -> None:
+        """The zone's line was read."""
+
+
+class Follower:
+    """One zone's line on one event loop."""
+
+    def __init__(self, rules: ZoneRules, house: House) -> None:
+        self.rules = rules
+        self.clock = RedisClock(house.ticks)
+        self.presence = Presence()
+        self.recovery = Recovery(house.ticks)
+        self.desk = Desk(rules.zone_id, house.server, self._flush_soon, self._trouble)
+        self.sockets = 0  # open here
+        self.due = 0.0  # ticks of the next pulse
+        self.is_pulsing = False
+        self._house = house
+        self._ticks = house.ticks
+        self._epoch = rules.epoch
+        self._outlook = Outlook(rules, None, now_ms=self.clock.now_ms())
+        self._until = 0.0  # ticks: the outlook holds
+        self._read_at = 0.0  # ticks of the pulse that read the snapshot
+        self._minute_used = 0
+        self._waiting = 0
+        self._awake_since: float | None = None
+        self._heard_at = 0.0  # ticks when somebody last asked
+        self._turn_at = 0.0
+        self._owes_rules = False
+        self._reading = asyncio.Event()  # set by the next reading, and then another one
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The line as last read; None while it is not followed and until the first pulse."""
+        return self._outlook.snapshot
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether the line is read every second."""
+        return self._awake_since is not None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the line cannot be read: the fail mode holds."""
+        return self._current().is_away
+
+    # --- waking and sleeping ----------------------------------------------------------------------------------
+
+    def touch(self) -> None:
+        """Somebody is here."""
+        self._heard_at = self._ticks()
+        if self._awake_since is None:
+            self._awake_since = self._heard_at
+            self._until = 0.0
+            self._hurry()
+
+    def sleep_if_idle(self) -> None:
+        """Let alone a line that is empty and that nobody has asked about for IDLE_AFTER_S."""
+        snapshot = self._outlook.snapshot
+        if self._ticks() - self._heard_at < IDLE_AFTER_S or self.sockets or snapshot is None:
+            return
+        if not snapshot.line.count and self.desk.is_empty and not self.is_pulsing:
+            self._awake_since = None
+            self._start_anew()
+
+    def close(self) -> None:
+        """There is no such zone any more: nobody who waits to join will."""
+        self._awake_since = None
+        self.desk.turn_away()
+
+    def follow(self, rules: ZoneRules) -> None:
+        """Go by these rules from now on, unless newer ones are known."""
+        if rules.version < self.rules.version or rules == self.rules:
+            return
+        self.rules = rules
+        self._until = 0.0
+        if rules.epoch != self._epoch:
+            self._epoch = rules.epoch
+            if self._awake_since is not None:
+                self._awake_since = self._ticks()
+            self._start_anew()
+        if self._awake_since is not None:
+            self._hurry()
+            self._flush_soon()  # joins that were asked for the line before
+
+    def _start_anew(self) -> None:
+        """Nothing is known of the line."""
+        self.presence = Presence()
+        self.recovery.forget()
+        self.desk.is_held = False
+        self._outlook = Outlook(self.rules, None, now_ms=self.clock.now_ms())
+        self._until = 0.0
+        self._waiting = self._minute_used = 0
+
+    # --- the outlook ------------------------------------------------------------------------------------------
+
+    def _current(self) -> Outlook:
+        ticks = self._ticks()
+        if ticks >= self._until:
+            self._review(ticks)
+        return self._outlook
+
+    def _review(self, ticks: float, came: Snapshot | None = None) -> None:
+        """Look at the zone anew: a snapshot came, the last one grew too old, or the zone opened."""
+        snapshot = came or self._outlook.snapshot
+        since = self._awake_since if snapshot is None else self._read_at
+        is_away = since is not None and ticks - since >= STALE_S
+        self._outlook = outlook = Outlook(
+            self.rules,
+            snapshot,
+            now_ms=self.clock.at(ticks),
+            minute_used=self._minute_used,
+            strain=self._house.strain.factor,
+            is_away=is_away,
+        )
+        until = ticks + 1.0 if is_away or since is None else since + STALE_S
+        self._until = min(until, self.clock.ticks_at(outlook.changes_at_ms))
+
+    async def _is_read(self, since_ms: int = 0) -> bool:
+        """Wait until the line was read at this moment (epoch ms) or later; False if that takes too long."""
+        if self._has_read(since_ms):
+            return True
+        try:
+            async with asyncio.timeout(READING_PATIENCE_S):
+                while not self._has_read(since_ms):
+                    self._hurry()
+                    await self._reading.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _has_read(self, since_ms: int) -> bool:
+        snapshot = self._outlook.snapshot
+        return snapshot is not None and snapshot.now_ms >= since_ms
+
+    # --- Redis ------------------------------------------------------------------------------------------------
+
+    def _flush_soon(self) -> None:
+        self._house.flush_soon(self.rules.zone_id)
+
+    def _hurry(self) -> None:
+        """Pulse as soon as possible."""
+        self.due = float("-inf")
+        self._house.rouse()
+
+    def calls(self) -> Iterator[Call]:
+        """What the desk has to tell Redis now."""
+        return self.desk.calls(self._epoch)
+
+    def pulse_calls(self, *, is_last: bool = False) -> Iterator[Call]:
+        """The pulse that is due, and before it what Redis lacks. `is_last`: with everybody heard of until now."""
+        ticks = self._ticks()
+        if ticks >= self._turn_at or is_last:
+            self.presence.turn()
+            self._turn_at = ticks + SLOT_S
+        if self.is_pulsing:
+            return  # once it is answered, the next is due at once
+        self.due = self._next_due(ticks)
+        self.is_pulsing = True
+        if self._owes_rules:
+            yield store.publish(self.rules), self._published
+        if (command := self.recovery.command(self.rules, self.presence)) is not None:
+            yield command, self._restored
+        snapshot = self._outlook.snapshot
+        base, known_rev = (0, -1) if snapshot is None else (snapshot.line.base, snapshot.rev)
+        # A line that is lost takes no marks: they are kept for the one that is put back.
+        seen = None if self.recovery.lost_since is not None else self.presence.take(base)
+        yield (
+            store.pulse(zone_id=self.rules.zone_id, epoch=self._epoch, seen=seen, known_rev=known_rev),
+            lambda reply: self._pulsed(ticks, seen, reply),
+        )
+
+    def _next_due(self, ticks: float) -> float:
+        """Just after a whole second of Redis's clock, at which a window may open."""
+        earliest = ticks + PULSE_APART_S
+        since_s = (self.clock.at(earliest) - self._house.phase_ms) / 1_000 % PULSE_EVERY_S
+        return earliest + PULSE_EVERY_S - since_s
+
+    def _published(self, reply: Any) -> None:
+        self._owes_rules = isinstance(reply, Exception)
+
+    def _restored(self, reply: Any) -> None:
+        failed = isinstance(reply, Exception)
+        self.recovery.told(self.presence, is_done=not failed and restore_read(reply) == "ok")
+        if failed:
+            REDIS_FAILURES.labels("gate_restore").inc()
+
+    def _pulsed(self, sent: float, seen: tuple[int, bytes] | None, reply: Any) -> None:
+        self.is_pulsing = False
+        pulse = None if isinstance(reply, Exception) else pulse_read(reply)
+        if pulse is None or pulse.status != "ok":
+            if seen is not None:
+                self.presence.give_back(seen)
+            if pulse is None:
+                REDIS_FAILURES.labels("gate_pulse").inc()
+            else:
+                self._owes_rules = pulse.status == "epoch" and pulse.epoch < self._epoch
+                self._trouble(pulse.status)
+        elif pulse.epoch == self._epoch:
+            self._take(pulse, sent)
+        if self.due <= self._ticks():
+            self._house.rouse()
+
+    def _take(self, pulse: Pulse, sent: float) -> None:
+        self.clock.heard(pulse.now_ms)
+        known = self._outlook.snapshot
+        line = known.line if pulse.bits is None and known is not None else Bitmap(pulse.base, pulse.bits or b"")
+        snapshot = Snapshot(
+            epoch=pulse.epoch,
+            now_ms=pulse.now_ms,
+            rev=pulse.rev,
+            front=pulse.front,
+            next=pulse.next,
+            line=line,
+            used=pulse.used,
+        )
+        self.recovery.read(snapshot, pulse.restored_at)
+        self.desk.is_held = False
+        self._minute_used, self._waiting, self._read_at = pulse.minute_used, pulse.waiting_count, sent
+        self._owes_rules = pulse.rules_version < self.rules.version
+        if pulse.rules_version > self.rules.version:
+            self._house.look_again()
+        self._review(self._ticks(), snapshot)
+        reading, self._reading = self._reading, asyncio.Event()
+        reading.set()
+        if not self.desk.is_empty:
+            self._flush_soon()  # also what failed before
+        self._house.snapshot_came(self.rules.zone_id)
+
+    def _trouble(self, status: str) -> None:
+        """The line is lost, or another one stands in its place."""
+        if status == "epoch":
+            self._house.look_again()
+        elif self.recovery.lost_since is None:
+            self.recovery.lost()
+            self.desk.is_held = True
+            self._hurry()
