@@ -27,8 +27,10 @@ OPTIONS = (
 class MariaDBServer:
     """`start()` makes the data folder at its first call; `stop()` keeps the data, so that it can be started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
+        """`options` are added to those of every server here, and win over them."""
         self.folder = folder
+        self.options = options
         self.socket = folder / "mysqld.sock"
         self._process: Process | None = None
 
@@ -63,6 +65,7 @@ class MariaDBServer:
                 f"--socket={self.socket}",
                 f"--pid-file={self.folder / 'mysqld.pid'}",
                 *OPTIONS,
+                *self.options,
             ],
             log=self.folder / "mariadbd.log",
         )
