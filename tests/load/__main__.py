@@ -6,15 +6,32 @@ import sys
 import time
 from typing import Any
 
-from . import audience_churn, audience_fanout, audience_idle, audience_join, directory
-from .crowd import LARGEST_CROWD
+from . import (
+    audience_churn,
+    audience_fanout,
+    audience_idle,
+    audience_join,
+    directory,
+    gate_http,
+    gate_line,
+    gate_ws,
+)
 from .house import House
 from .machine import TICKS_A_SECOND
 from .scenario import Options, Scenario, environment, say
 
 SCENARIOS: dict[str, Scenario] = {
     module.SCENARIO.name: module.SCENARIO
-    for module in (audience_join, audience_fanout, audience_idle, audience_churn, directory)
+    for module in (
+        audience_join,
+        audience_fanout,
+        audience_idle,
+        audience_churn,
+        directory,
+        gate_http,
+        gate_ws,
+        gate_line,
+    )
 }
 
 
@@ -27,7 +44,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.load",
         description="Run a benchmark on a private Redis and server; run nothing else meanwhile.",
-        epilog=f"scenarios (connections or streams, seconds):\n{listing}\n\nEach one's file says what it cannot prove.",
+        epilog=f"scenarios (how many there are, seconds):\n{listing}\n\nEach one's file says what it cannot prove.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenario", choices=SCENARIOS, metavar="SCENARIO")
@@ -40,7 +57,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def run_once(scenario: Scenario, options: Options) -> dict[str, Any]:
     """One run on fresh servers: figures, goals, and which goals were missed."""
     started = time.monotonic()
-    with House() as house:
+    with House(scenario.role, scenario.env) as house:
         result = scenario.run(house, options)
     missed = result.missed()
     for line in missed:
@@ -58,8 +75,8 @@ def main() -> None:
     asked = parse()
     scenario = SCENARIOS[asked.scenario]
     sizes = asked.connections or [scenario.connections]
-    if not all(0 < size <= LARGEST_CROWD for size in sizes):
-        sys.exit(f"--connections is between 1 and {LARGEST_CROWD:,}: one client process and one server process hold it")
+    if not all(0 < size <= scenario.most for size in sizes):
+        sys.exit(f"--connections is between 1 and {scenario.most:,}: one client process and one server process hold it")
     if asked.json:
         # People's lines go to the error output, so that what is printed is JSON and nothing else.
         output, sys.stdout = sys.stdout, sys.stderr

@@ -1,10 +1,12 @@
 """The servers that a benchmark measures: a private Redis, a private SQLite file and one `manage.py serve` worker.
 
-The server has a core to itself; Redis and the client share the rest. All of it is in a folder that goes with the run.
+A gate's house has no database at all. The server has a core to itself; Redis and the client share the rest. All of it
+is in a folder that goes with the run.
 """
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +19,18 @@ from .machine import cores, cpu_seconds, file_limit_raise, memory_kib, running_o
 
 if TYPE_CHECKING:
     from apps.streams.models import Stream
+    from apps.waitingroom.rules import ZoneRules
 
 
 class House:
-    """Start with `with House() as house`; settings are loaded inside, so import the apps' modules after that."""
+    """Start with `with House() as house`; settings are loaded inside, so import the apps' modules after that.
+
+    `env` is added to the server's environment and to this process's.
+    """
+
+    def __init__(self, role: str = "all", env: Mapping[str, str] | None = None) -> None:
+        self.role = role
+        self._more_env = dict(env or {})
 
     def __enter__(self) -> "House":
         self.folder: Path = make_folder()
@@ -30,19 +40,20 @@ class House:
         self.redis = RedisServer(self.folder / "redis").start()
         self.env = {
             "DJANGO_SETTINGS_MODULE": "config.settings.embedded",
+            "FULLHOUSE_ROLE": self.role,
             "FULLHOUSE_VAR": str(self.folder / "var"),
-            "DATABASE_URL": f"sqlite:///{self.folder / 'fullhouse.sqlite3'}",
             "REDIS_URL": self.redis.url,
             "SUPPORT_REDIS_URL": self.redis.url,
             "FULLHOUSE_STATIC_ROOT": str(self.folder / "static"),
             "SECRET_KEY": os.urandom(32).hex(),
             "LOG_LEVEL": "WARNING",
+            **self._more_env,
         }
+        if self.role != "gate":
+            self.env["DATABASE_URL"] = f"sqlite:///{self.folder / 'fullhouse.sqlite3'}"
         os.environ.update(self.env)
         self._prepare()
-        with running_on(self.server_cores):
-            self.web = WebServer(self.folder, self.env)
-        self.web.wait_ready()
+        self._web_start()
         self._redis_client = self.redis.client()
         return self
 
@@ -51,12 +62,24 @@ class House:
         self.web.stop()
         self.redis.remove()
 
+    def _web_start(self, args: Sequence[str] = ()) -> None:
+        with running_on(self.server_cores):
+            self.web = WebServer(self.folder, self.env, role=self.role, args=args)
+        self.web.wait_ready()
+
+    def web_restart(self, env: Mapping[str, str], args: Sequence[str] = ()) -> None:
+        """Another server in place of this one, with more in its environment or its options; what Redis holds stays."""
+        self.web.stop()
+        self.env.update(env)
+        self._web_start(args)
+
     def _prepare(self) -> None:
         import django
         from django.core.management import call_command
 
         django.setup()
-        call_command("migrate", verbosity=0)
+        if self.role != "gate":
+            call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
 
     @property
@@ -86,6 +109,19 @@ class House:
                 for n in range(number)
             ]
 
+    def zone_publish(self, rules: "ZoneRules") -> None:
+        """Open a zone, as saving it in the admin would, but without a database."""
+        from apps.realtime.redis import close_sync_clients, run_now
+        from apps.waitingroom import store
+
+        run_now([store.publish(rules, fresh=True), *store.catalog_put(rules)])
+        close_sync_clients()
+
+    def redis_info(self, section: str) -> dict[str, Any]:
+        """A section of what Redis says of itself."""
+        info: dict[str, Any] = self._redis_client.info(section)
+        return info
+
     def current(self, stream_id: int) -> int:
         """Viewers as Redis has them."""
         from apps.audience import store
@@ -105,7 +141,7 @@ class House:
         return memory_kib(self.server_pids)
 
     def _redis_cpu(self) -> float:
-        info: Any = self._redis_client.info("cpu")
+        info = self.redis_info("cpu")
         return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 

@@ -4,13 +4,13 @@ import asyncio
 import os
 import platform
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvloop
 
-from .crowd import Crowd, Ticket, Visitor, ticket_make
+from .crowd import LARGEST_CROWD, Crowd, Ticket, Visitor, ticket_make
 from .house import House
 
 
@@ -40,13 +40,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One benchmark. `connections` and `seconds` are its defaults."""
+    """One benchmark. `connections` (or whatever it is that there are many of) and `seconds` are its defaults."""
 
     name: str
     summary: str
     run: Callable[[House, Options], Result]
     connections: int
     seconds: float
+    most: int = LARGEST_CROWD
+    role: str = "all"  # of the server
+    env: Mapping[str, str] = field(default_factory=dict)  # beside what every house has
 
 
 def say(line: str) -> None:

@@ -1,7 +1,7 @@
 """A flash crowd: how many people come in each minute, and at which moments. Reads the file form `minute,requests`.
 
 Pure: no Django, no network, no clock. Minute m with r requests is r / scale arrivals, spread evenly at random (seeded)
-over that minute; the scale makes the busiest minute that is played a chosen multiple of N, what the zone admits a minute.
+over that minute; the scale makes the busiest minute played a chosen multiple of N, what the zone admits a minute.
 """
 
 import csv

@@ -1,0 +1,180 @@
+"""Drives the real line in Redis with a clock of its own, as fast as it goes: an evening at a gate in a minute or so.
+
+What a gate process does once a second is done here for every second of the crowd's clock: say who is heard of, give
+places to who came. Those who are called claim at their polls, every three seconds at a moment of their own, gathered
+for 50 ms as a gate gathers them. The line is that of a zone which no gate knows.
+"""
+
+import asyncio
+import secrets
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from apps.realtime import redis
+from apps.waitingroom import replies, store
+from apps.waitingroom.rules import Mode, ZoneRules
+from apps.waitingroom.snapshot import Bitmap, Snapshot
+from apps.waitingroom.windows import Schedule
+
+from .gate_play import Played
+from .gate_report import MINUTE_MS, Guest, MinuteRow, minute_row
+
+TICK_MS = 1_000
+POLL_MS = 3_000
+GATHER_MS = 50
+SPREAD = 617  # neighbours ask at moments far apart
+
+
+class LineLost(Exception):
+    """Redis forgot the line in the middle of the replay, so its figures prove nothing."""
+
+
+@dataclass(slots=True)
+class Simulation:
+    """One crowd at one zone. `start_ms` is when its clock begins, epoch ms and a whole minute."""
+
+    per_minute: int
+    start_ms: int
+    guests: list[Guest] = field(default_factory=list)
+    _rules: ZoneRules = field(init=False)
+    _standing: deque[tuple[int, Guest]] = field(default_factory=deque)  # in line and not called, by place
+    _called: list[tuple[int, Guest]] = field(default_factory=list)  # may claim
+    _batch: int = 0
+
+    def __post_init__(self) -> None:
+        zone_id = f"simulated-{secrets.token_hex(6)}"
+        self._rules = ZoneRules(zone_id=zone_id, name="", per_minute=self.per_minute, mode=Mode.OPEN, message="")
+
+    def open(self) -> None:
+        """Make the line."""
+        _do([store.publish(self._rules, fresh=True, now_ms=self.start_ms)])
+
+    def remove(self) -> None:
+        """Forget the line; the little that is left of it goes within hours."""
+        _do([store.drop(self._rules.zone_id)])
+
+    def run(
+        self,
+        moments: Sequence[float],
+        *,
+        minute_over: Callable[[MinuteRow], None],
+        progress: Callable[[float, str], None],
+        stop: asyncio.Event,
+    ) -> Played:
+        """Send somebody at each of `moments` (seconds from the start), until all have entered, or `stop` is set."""
+        coming = deque(self.start_ms + ceil(moment * 1000) for moment in moments)
+        tick, polls = 0, 0
+        while (coming or self._standing or self._called) and not stop.is_set():
+            tick += 1
+            now_ms = self.start_ms + tick * TICK_MS
+            came = 0
+            while coming and coming[0] <= now_ms:
+                coming.popleft()
+                came += 1
+            polls += self._second(tick, now_ms, came)
+            if tick * TICK_MS % MINUTE_MS == 0:
+                number = tick * TICK_MS // MINUTE_MS - 1
+                minute_over(minute_row(self.guests, number=number, start_ms=self.start_ms))
+                waiting = len(self._standing) + len(self._called)
+                progress(len(self.guests) / len(moments), f"minute {number + 1:,}, {waiting:,} wait")
+        until_ms = self.start_ms + tick * TICK_MS
+        if tick * TICK_MS % MINUTE_MS:
+            minute_over(minute_row(self.guests, number=tick * TICK_MS // MINUTE_MS, start_ms=self.start_ms))
+        return Played(self.guests, until_ms, {}, polls)
+
+    def _second(self, tick: int, now_ms: int, came: int) -> int:
+        """One second of the line; how many were heard of."""
+        heard = tick * TICK_MS % POLL_MS == 0
+        pulse = store.pulse(
+            zone_id=self._rules.zone_id, epoch=1, now_ms=now_ms, seen=self._everybody() if heard else None
+        )
+        parts = range(0, came, store.JOINS_PER_CALL)
+        joins = [self._join(min(store.JOINS_PER_CALL, came - done), now_ms) for done in parts]
+        pulsed, *joined = _do([pulse, *joins])
+        line = replies.pulse_read(pulsed)
+        if line.status != "ok" or line.bits is None:
+            raise LineLost(line.status)
+        snapshot = Snapshot(
+            epoch=line.epoch,
+            now_ms=line.now_ms,
+            rev=line.rev,
+            front=line.front,
+            next=line.next,
+            line=Bitmap(line.base, line.bits),
+            used=line.used,
+        )
+        schedule = Schedule(line.now_ms, self.per_minute, line.used)
+        for reply in joined:
+            self._welcome(replies.join_read(reply), snapshot, schedule)
+        while self._standing and self._standing[0][0] < line.front:
+            self._called.append(self._standing.popleft())
+        self._claim(now_ms)
+        return len(self._standing) + len(self._called) if heard else 0
+
+    def _everybody(self) -> tuple[int, bytes] | None:
+        places = [line[end][0] for line in (self._called, self._standing) if line for end in (0, -1)]
+        if not places:
+            return None
+        first = min(places) // 8 * 8
+        # Those between who entered are heard of as well, which changes nothing for them.
+        return first, b"\xff" * ((max(places) - first) // 8 + 1)
+
+    def _join(self, count: int, now_ms: int) -> redis.Command:
+        self._batch += 1
+        return store.join(
+            zone_id=self._rules.zone_id, epoch=1, server="simulation", batch=self._batch, count=count, now_ms=now_ms
+        )
+
+    def _welcome(self, joined: replies.Joined, snapshot: Snapshot, schedule: Schedule) -> None:
+        if joined.status != "ok":
+            raise LineLost(joined.status)
+        for place in range(joined.first, joined.first + joined.count):
+            guest = Guest(joined_ms=joined.entered_ms)
+            self.guests.append(guest)
+            if place < joined.first + joined.entered:
+                guest.entered_ms = joined.entered_ms
+                continue
+            guest.queued = True
+            eta_ms = schedule.eta_ms(snapshot.rank(place))
+            guest.told_s = None if eta_ms is None else max(1, ceil(eta_ms / 1000))
+            self._standing.append((place, guest))
+
+    def _claim(self, now_ms: int) -> None:
+        """Whoever is called and polls within the second from `now_ms` on asks to enter."""
+        asking: dict[int, list[tuple[int, Guest]]] = defaultdict(list)
+        for place, guest in self._called:
+            after = (place * SPREAD - now_ms) % POLL_MS
+            if after < TICK_MS:
+                asking[now_ms + after // GATHER_MS * GATHER_MS].append((place, guest))
+        parts = [
+            (moment, people[at : at + store.CLAIMS_PER_CALL])
+            for moment, people in sorted(asking.items())
+            for at in range(0, len(people), store.CLAIMS_PER_CALL)
+        ]
+        commands = [
+            store.claim(
+                zone_id=self._rules.zone_id,
+                epoch=1,
+                places=[(place, moment - guest.joined_ms) for place, guest in people],
+                now_ms=moment,
+            )
+            for moment, people in parts
+        ]
+        for (_, people), reply in zip(parts, _do(commands), strict=True):
+            claimed = replies.claim_read(reply)
+            if claimed.status != "ok" or min(claimed.results) < replies.WAIT:
+                raise LineLost(f"{claimed.status}, places gone: {sum(each < 0 for each in claimed.results)}")
+            for (_, guest), entered_ms in zip(people, claimed.results, strict=True):
+                if entered_ms != replies.WAIT:
+                    guest.entered_ms = entered_ms
+        self._called = [each for each in self._called if each[1].entered_ms is None]
+
+
+def _do(commands: list[redis.Command]) -> list[Any]:
+    replied = redis.run_now(commands)
+    if (error := redis.first_error(replied)) is not None:
+        raise error
+    return replied
