@@ -191,6 +191,8 @@ class Turnstile:
         while hall.called and len(passed) < room:
             place = heapq.heappop(hall.called)
             tabs = hall.seats.get(place)
+            if passed and passed[-1] == place:  # its page was loaded again
+                continue
             if tabs and tabs[0].claims is not None:
                 passed.append(place)
                 self._claim(hall, tabs[0].claims)

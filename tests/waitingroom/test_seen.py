@@ -1,0 +1,77 @@
+"""Who was heard of, against a plain set of places."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.waitingroom.seen import SEGMENT, Presence, bits_of
+
+from .line_stage import places_of
+
+PLACES = st.one_of(st.integers(0, 300), st.integers(SEGMENT - 4, SEGMENT + 4), st.integers(0, 6 * SEGMENT))
+
+
+def taken(presence: Presence, base: int = 0) -> list[int]:
+    found = presence.take(base)
+    return [] if found is None else places_of(*found)
+
+
+def test_polls_of_a_slot_are_counted_by_place_up_to_255() -> None:
+    presence = Presence()
+    assert [presence.poll(7) for _ in range(3)] == [1, 2, 3]
+    assert (presence.poll(8), presence.poll(7 + SEGMENT)) == (1, 1)
+    assert [presence.poll(9) for _ in range(300)][-46:] == [255] * 46
+    presence.turn()
+    assert presence.poll(7) == 1
+
+
+def test_a_mark_is_heard_of_but_no_poll() -> None:
+    presence = Presence()
+    for _ in range(20):
+        presence.mark(7)
+    assert presence.poll(7) == 2
+    presence.turn()
+    assert taken(presence) == [7]
+
+
+def test_nothing_is_taken_before_the_slot_ends_and_nothing_twice() -> None:
+    presence = Presence()
+    assert presence.take() is None
+    presence.poll(70_000)
+    assert presence.take() is None
+    presence.turn()
+    assert presence.take() == (SEGMENT, bytes((70_000 - SEGMENT) // 8) + bytes([128 >> 70_000 % 8]))
+    assert presence.take() is None
+
+
+@given(st.lists(st.lists(PLACES, max_size=40), max_size=4), st.integers(0, 3))
+def test_whoever_was_heard_of_is_told_in_one_run(slots: list[list[int]], base: int) -> None:
+    presence = Presence()
+    for slot in slots:
+        for place in slot:
+            presence.poll(place)
+        presence.turn()
+    heard = {place for slot in slots for place in slot}
+    assert taken(presence, base * SEGMENT) == sorted(place for place in heard if place >= base * SEGMENT)
+    assert presence.take() is None
+
+
+@given(st.sets(PLACES, min_size=1, max_size=40), st.sets(PLACES, max_size=40))
+def test_what_is_given_back_is_told_with_the_next(first: set[int], second: set[int]) -> None:
+    presence = Presence()
+    for place in first:
+        presence.poll(place)
+    presence.turn()
+    found = presence.take()
+    assert found is not None
+    for place in second:
+        presence.mark(place)
+    presence.turn()
+    presence.give_back(found)
+    assert taken(presence) == sorted(first | second)
+
+
+@given(st.binary(min_size=0, max_size=64))
+def test_any_count_is_one_bit(counts: bytes) -> None:
+    segment = counts.ljust(SEGMENT, b"\0")
+    expected = "".join("1" if count else "0" for count in segment)
+    assert bits_of(segment) == int(expected, 2)
