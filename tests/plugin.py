@@ -65,5 +65,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config):  # type: ignore[
         DATABASE_URL=stores.database_url("fullhouse"),
         REDIS_URL=stores.redis.url,
         SUPPORT_REDIS_URL=stores.redis.url,
+        RANKING_DATABASE_URL="",
+        HISTORY_DATABASE_URL="",
+        ANALYTICS_DATABASE_URL="",
     )
     return (yield)

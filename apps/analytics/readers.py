@@ -24,7 +24,7 @@ from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
@@ -42,8 +42,9 @@ CHECK_EVERY_S = 5.0
 # replica must not be the next burden of the primary.
 REPEAT_WITHIN_S = 5.0
 WROTE_COOKIE = "fullhouse_wrote"
-# MySQL and MariaDB: more privileges are needed to see how replication stands.
-FORBIDDEN = 1227
+# Errors of MySQL and MariaDB. Those of the client's side, from 2000 on, all mean that the server is out of reach.
+SERVER_GONE = (1040, 1053, 1927)  # too many connections, shutting down, connection killed
+FORBIDDEN = 1227  # more privileges are needed to see how replication stands
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -92,7 +93,7 @@ def reads(purpose: Purpose) -> Callable[[Callable[P, T]], Callable[P, T]]:
                 if alias == DEFAULT_DB_ALIAS or time.monotonic() - began > REPEAT_WITHIN_S:
                     raise
                 logger.warning("A read for %s failed on its replica and is repeated: %s", purpose, error)
-                if isinstance(error, (OperationalError, InterfaceError)):
+                if _is_away(error):
                     _set_aside(alias)
             return _with_alias(DEFAULT_DB_ALIAS, fn, *args, **kwargs)
 
@@ -188,6 +189,12 @@ def _standing(alias: str) -> Reason:
     READER_USABLE.labels(alias).set(0 if reason else 1)
     _verdicts[alias] = _Verdict(reason, time.monotonic() + CHECK_EVERY_S)
     return reason
+
+
+def _is_away(error: DatabaseError) -> bool:
+    """Whether the server is to blame and not the query."""
+    code = error.args[0] if error.args else None
+    return isinstance(error, InterfaceError) or (isinstance(code, int) and (2000 <= code < 3000 or code in SERVER_GONE))
 
 
 def _set_aside(alias: str) -> None:
