@@ -43,7 +43,8 @@ export class PassError extends Error {
  * @param {string} zone
  * @param {{now?: number, client?: string}} [options] `now` in seconds since 1970, the clock by default
  * @returns {Promise<{zone: string, epoch: number, place: number, client: string, issued: number, expires: number}>}
- *   times in seconds since 1970; `place` is unique within zone and epoch, but 0 of all let in while the line could not be asked
+ *   times in seconds since 1970; `place` is unique within zone and epoch, but 0 of all who were let in while the line
+ *   could not be asked
  * @throws {PassError} the pass opens nothing
  * @throws {TypeError} the key is not one
  */
@@ -68,8 +69,9 @@ export async function verify(token, key, zone, { now, client } = {}) {
 
 function keyBytes(key) {
   if (key instanceof Uint8Array && key.length === KEY_BYTES) return key;
-  if (typeof key === "string" && /^[0-9A-Fa-f]{64}$/.test(key)) {
-    return Uint8Array.from(key.match(/../g), (pair) => Number.parseInt(pair, 16));
+  const digits = typeof key === "string" ? key.trim() : "";
+  if (/^[0-9A-Fa-f]{64}$/.test(digits)) {
+    return Uint8Array.from(digits.match(/../g), (pair) => Number.parseInt(pair, 16));
   }
   throw new TypeError("a zone's key is 64 hexadecimal digits, or 32 bytes");
 }

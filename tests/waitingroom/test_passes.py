@@ -8,6 +8,7 @@ import json
 import shutil
 import string
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,7 @@ def verify_in_python(token: Any, *, key: Any = None, zone: str = "concert", **op
     try:
         return "good", fullhouse_pass.verify(token, pass_key("concert").hex() if key is None else key, zone, **options)
     except PassError as error:
-        assert str(error) == error.reason
-        return error.reason, None
+        return (error.reason if str(error) == error.reason else "inconsistent"), None
     except ValueError:
         return "no key", None
 
@@ -148,7 +148,7 @@ def test_a_good_pass_reads_back(verify: Verify) -> None:
     assert verify(signed()) == ("good", GOOD)
     assert verify(signed(), client=CLIENT) == ("good", GOOD)
     assert verify(signed(), key=pass_key("concert")) == ("good", GOOD)
-    assert verify(signed(), key=pass_key("concert").hex().upper()) == ("good", GOOD)
+    assert verify(signed(), key=pass_key("concert").hex().upper() + "\n") == ("good", GOOD)
 
 
 @pytest.mark.parametrize("part", range(8), ids=PARTS)
@@ -254,7 +254,7 @@ def test_the_longest_and_oddest_passes_read_alike(
     token = pass_sign(
         zone_id=zone, epoch=epoch, place=place, client=client, issued_ms=issued * 1000, pass_s=expires - issued
     )
-    asked = {"key": pass_key(zone), "zone": zone, "client": client, "now": issued}
+    asked: dict[str, Any] = {"key": pass_key(zone), "zone": zone, "client": client, "now": issued}
     verdict = verify_in_python(token, **asked)
     assert verdict == verify_in_node(token, **asked)
     expected = PassClaims(zone, epoch, place, client, issued, expires)
@@ -280,13 +280,14 @@ def test_no_changed_character_is_accepted_by_either_and_both_say_why(
 
 def test_our_own_check_is_the_copied_one() -> None:
     assert pass_verify(signed(), zone_id="concert", now=ISSUED + 1) == GOOD
-    for token, options, reason in (
+    refused: list[tuple[str, dict[str, Any], str]] = [
         ("", {}, "malformed"),
         (signed(zone_id="stadium"), {}, "other_zone"),
         (altered(signed(), 7), {}, "forged"),
         (signed(), {"now": ISSUED + 600}, "expired"),
         (signed(), {"client": "somebody"}, "other_client"),
-    ):
+    ]
+    for token, options, reason in refused:
         with pytest.raises(PassError) as caught:
             pass_verify(token, zone_id="concert", **{"now": ISSUED + 1, **options})
         assert caught.value.reason == reason
@@ -301,16 +302,17 @@ def test_a_replaced_key_is_good_while_it_is_a_fallback(settings) -> None:
     settings.SECRET_KEY_FALLBACKS = ["an even older key", old]
     assert pass_verify(token, zone_id="concert", now=ISSUED) == GOOD
     assert pass_verify(signed(), zone_id="concert", now=ISSUED) == GOOD
-    for asked, reason in (({"now": ISSUED + 600}, "expired"), ({"now": ISSUED, "client": "x"}, "other_client")):
-        with pytest.raises(PassError, match=reason):
-            pass_verify(token, zone_id="concert", **asked)
+    with pytest.raises(PassError, match="expired"):
+        pass_verify(token, zone_id="concert", now=ISSUED + 600)
+    with pytest.raises(PassError, match="other_client"):
+        pass_verify(token, zone_id="concert", now=ISSUED, client="somebody")
 
 
 def test_the_copied_module_needs_the_standard_library_alone() -> None:
     """It is run as a protected site would: a copy, with nothing of ours or of Django's on the path."""
     code = f"import sys; sys.path.insert(0, {str(Path(fullhouse_pass.__file__).parent)!r}); import fullhouse_pass as f;"
     code += f"print(f.verify({signed()!r}, {pass_key('concert').hex()!r}, 'concert', now={ISSUED}).place)"
-    ran = subprocess.run(["python3", "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "123456\n"
 
 
