@@ -24,7 +24,7 @@ const RESUMED_MS = 6_000;
 const KEY = `fullhouse-ticket:${zone}`;
 const HANDED = `fullhouse-handed:${zone}`;
 const OPENS = ["before", "prequeue"];
-const AGAIN = ["evicted", "cleared", "left", "looped"];
+const LOST = ["evicted", "cleared", "left"]; // a place may be taken again
 
 let ticket = null;
 let line = new Line();
@@ -277,7 +277,7 @@ function render() {
   find("message").hidden = !message || state === "left";
   set(find("message"), message);
   find("leave").hidden = !ticket || Boolean(stopped);
-  find("again").hidden = !AGAIN.includes(stopped);
+  find("again").hidden = ![...LOST, "looped"].includes(stopped);
   find("go").hidden = stopped !== "admitted" && stopped !== "looped";
   document.title = rank ? `${number(rank)} · ${name}` : stopped === "admitted" ? `${status} · ${name}` : name;
   speak(state, status, rank, left, now);
@@ -303,7 +303,7 @@ addEventListener("offline", () => {
   render();
 });
 addEventListener("storage", (event) => {
-  if (event.key !== KEY || stopped === "admitted") return;
+  if (event.key !== KEY || (stopped && !LOST.includes(stopped))) return;
   if (stored(localStorage, KEY)?.left) {
     use(null);
     return stop("left");

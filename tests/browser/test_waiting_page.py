@@ -1,0 +1,371 @@
+"""The waiting page: two browsers and one door, honest figures, and a place that survives what happens to browsers."""
+
+import json
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from apps.realtime.redis import run_now
+from apps.waitingroom import store
+from apps.waitingroom.models import Zone
+from apps.waitingroom.services import zone_clear, zone_create, zone_update
+from tests.browser.conftest import House, Person, Stage
+from tests.services.waiting import eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+# A gate follows the rules within a second, and the page asks once a second here.
+SOON_MS = 6_000
+WAIT = "/wait/hall/?next=/%3Fq%3Dinside"
+FAST = {"name": "The Hall", "name_ko": "공연장", "poll_ms": 1_000}
+
+
+def change(**changes: Any) -> None:
+    """Change the zone as a manager does."""
+    zone_update(actor=None, zone_id="hall", expected_version=Zone.objects.get(pk="hall").version, **changes)
+
+
+def expect_status(page: Page, text: str, timeout: int = SOON_MS) -> None:
+    expect(page.locator("[data-status]")).to_have_text(text, timeout=timeout)
+
+
+def expect_place(page: Page, place: int, behind: int) -> None:
+    expect(page.locator("[data-figure]")).to_have_text(str(place), timeout=SOON_MS)
+    expect(page.locator("[data-behind]")).to_have_text(str(behind), timeout=SOON_MS)
+
+
+def expect_inside(page: Page) -> None:
+    """At the address that was waited for, with a pass."""
+    page.wait_for_url("**/?q=inside&pass=fp1.hall.*", timeout=20_000)
+
+
+def waiting() -> int:
+    """How many stand in line, by Redis."""
+    line = store.status_read(run_now([store.status("hall")])[0])
+    return line.waiting if line else -1
+
+
+def ticket(page: Page) -> str:
+    return str(page.evaluate("JSON.parse(localStorage['fullhouse-ticket:hall'] ?? '{}').token ?? ''"))
+
+
+def record(page: Page) -> None:
+    """Keep every time left that the page shows from now on, and what it says to a screen reader."""
+    page.evaluate(
+        """() => {
+            const keep = (name) => {
+                const element = document.querySelector(`[data-${name}]`), seen = window[name] = [element.textContent];
+                new MutationObserver(() => seen.push(element.textContent)).observe(element, {childList: true});
+            };
+            keep("left");
+            keep("say");
+        }"""
+    )
+
+
+def seconds(shown: str) -> int:
+    if shown == "any moment":
+        return 0
+    minutes, rest = shown.split(":")
+    return int(minutes) * 60 + int(rest)
+
+
+def test_the_second_waits_counts_down_and_is_let_in(house: House, person: Callable[..., Person]):
+    zone_create(actor=None, zone_id="hall", per_minute=1, **FAST)
+    server = house()
+    first = person(server).visit(WAIT)
+    expect_inside(first)
+
+    second = person(server).visit(WAIT)
+    expect_status(second, "You are next")
+    expect_place(second, 1, 0)
+    record(second)
+    requests: list[str] = []
+    second.on("request", lambda request: requests.append(request.url))
+    # Two tabs opened at once by the third are one person.
+    third = person(server)
+    tabs = [third.context.new_page(), third.context.new_page()]
+    for tab in tabs:
+        tab.goto(server.base_url + WAIT, wait_until="commit")
+    for tab in tabs:
+        expect_place(tab, 2, 0)
+    assert ticket(tabs[0]) == ticket(tabs[1]) != ""
+    expect_place(second, 1, 1)
+    second.wait_for_event("requestfinished")
+    second.wait_for_function("window.left.length > 3")
+
+    left = [seconds(shown) for shown in second.evaluate("window.left")]
+    assert left == sorted(left, reverse=True)
+    assert 50 <= left[0] <= 120  # of one a minute, the next enters ten to nineteen windows of 6 s after the last
+    # A screen reader heard the place once, and not with every answer.
+    assert len(second.evaluate("window.say")) == 1
+    assert second.evaluate("window.say[0]").startswith("You are next. Your place in line: 1. Time left in minutes: ")
+    assert second.title() == "1 · The Hall"
+    assert set(requests) == {f"{server.base_url}/traffic/entry"}
+
+    change(per_minute=600)
+    expect_inside(second)
+    for tab in tabs:
+        expect_inside(tab)
+    assert waiting() == 0
+
+
+def test_a_place_outlives_its_tab_and_is_given_up_on_purpose_only(house: House, person: Callable[..., Person]):
+    zone_create(actor=None, zone_id="hall", per_minute=0, mode="queue-all", **FAST)
+    server = house()
+    ann, bob = person(server), person(server)
+    page = ann.visit(WAIT)
+    expect_place(page, 1, 0)
+    other = bob.visit(WAIT)
+    expect_place(other, 2, 0)
+    held = ticket(page)
+    page.close()
+    page = ann.visit(WAIT)
+    expect_place(page, 1, 1)
+    assert ticket(page) == held
+    page.reload()
+    expect_place(page, 1, 1)
+
+    page.get_by_role("button", name="Leave the line…").click()
+    page.get_by_role("button", name="Stay").click()
+    expect_place(page, 1, 1)
+    tab = ann.visit(WAIT)
+    expect_place(tab, 1, 1)
+    page.get_by_role("button", name="Leave the line…").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    for one in (page, tab):
+        expect_status(one, "You have left the line")
+    expect_place(other, 1, 0)
+    assert waiting() == 1
+    page.get_by_role("button", name="Get in line again").click()
+    for one in (page, tab):
+        expect_place(one, 2, 0)
+    assert waiting() == 2
+
+
+def test_the_page_tells_what_the_manager_does(house: House, person: Callable[..., Person]):
+    zone_create(
+        actor=None,
+        zone_id="hall",
+        per_minute=1,
+        mode="blocked",
+        message="Back at nine.",
+        message_ko="아홉 시에.",
+        **FAST,
+    )
+    server = house()
+    newcomer, korean = person(server), person(server, locale="ko-KR", width=320, color_scheme="dark")
+    for one in (newcomer, korean):
+        one.forgive(r"status of 410")
+    page, kpage = newcomer.visit(WAIT), korean.visit(WAIT)
+    expect_status(page, "Closed for now")
+    expect(page.locator("[data-message]")).to_have_text("Back at nine.")
+    expect_status(kpage, "지금은 닫혀 있습니다")
+    expect(kpage.locator("[data-message]")).to_have_text("아홉 시에.")
+    expect(page.locator("[data-hero]")).to_be_hidden()
+
+    change(mode="paused", message="<i>Soon</i>", message_ko="")
+    expect_status(page, "The line is paused")
+    expect(page.locator("[data-message]")).to_have_text("<i>Soon</i>")  # text, whatever it looks like
+    expect(page.locator("[data-left]")).to_have_text("—")
+    expect_status(kpage, "입장을 잠시 멈췄습니다")
+    eventually(lambda: waiting() == 2)
+    assert kpage.evaluate("document.documentElement.scrollWidth") == 320
+
+    zone_clear(actor=None, zone_id="hall")
+    expect_status(page, "The line was emptied")
+    page.get_by_role("button", name="Get in line again").click()
+    expect_status(page, "The line is paused")
+    expect(page.get_by_text("The manager emptied the line, so you start anew.")).to_be_visible()
+    expect_status(kpage, "입장을 잠시 멈췄습니다", timeout=12_000)  # by itself, within 8 s
+    change(mode="bypass")
+    expect_inside(page)
+    expect_inside(kpage)
+
+
+def test_an_interrupted_page_says_so_and_goes_on(house: House, person: Callable[..., Person]):
+    zone_create(actor=None, zone_id="hall", per_minute=0, mode="queue-all", **FAST)
+    server = house()
+    someone = person(server)
+    someone.forgive(r"ERR_INTERNET_DISCONNECTED|WebSocket connection to|status of 410")
+    page = someone.visit(WAIT)
+    expect_place(page, 1, 0)
+    someone.context.set_offline(True)
+    expect_status(page, "You are offline")
+    expect(page.locator("[data-words]")).to_contain_text("Your place is kept for")
+    someone.context.set_offline(False)
+    expect_status(page, "Connected again")
+    expect_place(page, 1, 0)
+
+    # Out of sight it asks nobody, and is heard of all the same.
+    look = "value => { Object.defineProperty(document, 'hidden', {value, configurable: true});"
+    look += " document.dispatchEvent(new Event('visibilitychange')) }"
+    with page.expect_websocket(lambda socket: "/ws/zones/hall/" in socket.url) as opened:
+        page.evaluate(look, True)
+    frame = json.loads(str(opened.value.wait_for_event("framereceived")))
+    assert (frame["type"], frame["waiting"]["rank"], frame["state"]) == ("line", 1, "waiting")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    opened.value.wait_for_event("framereceived")
+    assert asked == []
+    with page.expect_request("**/traffic/entry"), opened.value.expect_event("close"):
+        page.evaluate(look, False)
+
+    # Given up behind its back, it says so and starts at the end.
+    other = person(server).visit(WAIT)
+    expect_place(other, 2, 0)
+    body = json.dumps({"zoneId": "hall", "token": ticket(page)})
+    post = "body => fetch('/traffic/leave', {method: 'POST', body}).then((answer) => answer.json())"
+    assert page.evaluate(post, body) == {"left": True}
+    expect_status(page, "We lost you")
+    page.get_by_role("button", name="Get in line again").click()
+    expect_place(page, 2, 0)
+    expect(page.locator("[data-lost]")).to_contain_text("You start at the end.")
+
+
+@pytest.fixture
+def shop() -> Iterator[Callable[[str], str]]:
+    """Factory of another site: `shop(head)` starts one whose every page has this head, and gives its origin."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(head: str) -> str:
+        page = f"<!doctype html><title>Shop</title><link rel=icon href=data:,>{head}<h1>Inside</h1>".encode()
+
+        class Shop(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(page)
+
+            def log_message(self, *_: object) -> None:
+                """Silence."""
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Shop))
+        Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_it_leads_nowhere_but_where_the_zone_allows(
+    house: House, person: Callable[..., Person], shop: Callable[[str], str]
+):
+    server = house()
+    script = f"<script src='{server.base_url}/static/js/gate.js' data-zone='hall' data-cookie='queue'></script>"
+    origin = shop(script)
+    zone_create(actor=None, zone_id="hall", per_minute=600, origins=origin, **FAST)
+    visitor = person(server)
+    asked: list[str] = []
+    visitor.context.on("request", lambda request: asked.append(request.url))
+    evil = [
+        "https://evil.example/",
+        "//evil.example/",
+        "\\\\evil.example/",
+        "javascript:alert(1)",
+        "http://",
+        f"{origin}1/",
+    ]
+    for address in [
+        *evil,
+        origin.replace("http", "https"),
+        f"{origin}@evil.example/",
+        f"http://evil.example/?{origin}",
+    ]:
+        page = visitor.context.new_page()
+        page.goto(f"{server.base_url}/wait/hall/?next={address}")
+        expect_status(page, "This link leads nowhere")
+    assert [url for url in asked if "/traffic/" in url or not url.startswith(server.base_url)] == []
+
+    # Another site, with one script of ours.
+    change(per_minute=0, mode="queue-all")
+    page = visitor.context.new_page()
+    page.goto(f"{origin}/sale?a=1")
+    expect_place(page, 1, 0)
+    eventually(lambda: waiting() == 1)  # the place that the script got is the page's
+    change(per_minute=600)
+    page.wait_for_url(f"{origin}/sale?a=1")
+    expect(page.get_by_role("heading", name="Inside")).to_be_visible()
+    given = page.evaluate("fullhouse.entered")
+    assert given["pass"].startswith("fp1.hall.")
+    assert (
+        page.evaluate("document.cookie.split('; ').find((each) => each.startsWith('queue='))")
+        == f"queue={given['pass']}"
+    )
+    asked.clear()
+    page.reload()
+    expect(page.get_by_role("heading", name="Inside")).to_be_visible()
+    assert [url for url in asked if "/traffic/" in url] == []  # the pass is good for a while
+
+
+def test_a_protected_stream_comes_back_by_itself(house: House, stage: Stage, person: Callable[..., Person]):
+    zone = zone_create(actor=None, zone_id="hall", per_minute=1, **FAST)
+    stream = stage("Behind the door")
+    stream.zone = zone
+    stream.save()
+    server = house()
+    first = person(server).visit(f"/live/{stream.pk}/")
+    expect(first.locator("[data-state]")).to_have_text("Counting live", timeout=SOON_MS)
+    page = person(server).visit(f"/live/{stream.pk}/")
+    expect_status(page, "You are next")
+    expect_place(page, 1, 0)
+    change(per_minute=600)
+    page.wait_for_url(f"{server.base_url}/live/{stream.pk}/", timeout=20_000)
+    expect(page.locator("[data-state]")).to_have_text("Counting live", timeout=SOON_MS)
+    expect(page.locator("[data-figure=current]")).to_have_attribute("data-value", "2", timeout=SOON_MS)
+
+
+ARITHMETIC = """async (seed) => {
+    const { Line, backoffIn, pollIn, worthSaying } = await import(document.querySelector("[rel=modulepreload]").href);
+    let state = seed;
+    const random = () => (state = (state * 16807) % 2147483647) / 2147483647;
+    const below = (n) => Math.floor(random() * n);
+    const wrong = [];
+    for (let person = 0; person < 300; person++) {
+        const line = new Line(), first = 1 + below(5000);
+        let now = below(1e6), before = null, kind = "";
+        for (let answer = 0; answer < 40; answer++) {
+            const slowed = below(12) === 0;
+            const name = below(10) === 0 ? "paused" : "waiting";
+            const etaSeconds = below(9) === 0 ? null : below(900);
+            line.take({ state: name, slowed, waiting: { rank: below(first) + 1, etaSeconds } }, now);
+            const free = slowed || name !== kind || before?.left === null;
+            for (let tick = 0; tick < 3; tick++) {
+                const seen = { left: line.left(now), rank: line.rank, progress: line.progress(now) };
+                const held = before && seen.left !== null && (tick || !free);
+                if (held && (seen.left > before.left || seen.rank > before.rank)) wrong.push([before, seen]);
+                if (!(seen.progress >= 0 && seen.progress <= 1)) wrong.push(seen);
+                if (held && seen.rank === before.rank && seen.progress < before.progress) wrong.push([before, seen]);
+                before = seen;
+                now += below(2000);
+            }
+            kind = name;
+        }
+        const idleMs = 10000 + below(50000), periodMs = 1000 + below(19000), hidden = below(2) === 0;
+        const wait = pollIn(periodMs, { hidden, idleMs }, random());
+        if (wait > idleMs / 3 || wait < Math.min(idleMs / 3, 0.9 * periodMs)) wrong.push({ wait, periodMs, idleMs });
+        const pause = backoffIn(1 + below(12), idleMs, 0, random());
+        if (pause < 250 || pause > idleMs / 3) wrong.push({ pause, idleMs });
+        const asked = backoffIn(1 + below(12), idleMs, 7, random());
+        if (asked < 7000 || asked > 9000) wrong.push({ asked });
+    }
+    const said = { rank: 100, at: 0 };
+    const heard = [[99, 60e3], [50, 5e3], [50, 10e3], [3, 10e3], [100, 120e3], [null, 10e3]];
+    return { wrong, heard: heard.map(([rank, now]) => worthSaying(said, rank, now)) };
+}"""
+
+
+def test_no_run_of_answers_makes_the_figures_rise(house: House, person: Callable[..., Person]):
+    zone_create(actor=None, zone_id="hall", per_minute=0, mode="paused", **FAST)
+    page = person(house()).visit(WAIT)
+    expect_status(page, "The line is paused")
+    assert page.evaluate(ARITHMETIC, 20_260_501) == {"wrong": [], "heard": [False, False, True, True, True, False]}
