@@ -197,7 +197,12 @@ class Outlook:
         snapshot = self.snapshot
         if snapshot is None or self._schedule is None:
             return None
-        if not snapshot.total and self.rules.mode is not Mode.QUEUE_ALL and self.opens_at_ms is None:
+        if (
+            not snapshot.line.count
+            and self._minute_used < self.rules.per_minute
+            and self.rules.mode is not Mode.QUEUE_ALL
+            and self.opens_at_ms is None
+        ):
             return 0
         eta_ms = self._schedule.eta_ms(snapshot.total + 1, now_ms)
         return None if eta_ms is None else -(-eta_ms // 1_000) or 1

@@ -1,0 +1,327 @@
+"""One zone at one gate, with a real Redis: joins, polls, claims and leaves."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from apps.realtime import redis
+from apps.waitingroom import store
+from apps.waitingroom.keeper import ZoneKeeper
+from apps.waitingroom.outcomes import NOWHERE, Outcome
+from apps.waitingroom.rules import Mode
+from tests.realtime.peers import turns
+from tests.services.redis_server import RedisServer
+from tests.services.waiting import eventually_async
+
+from .gate import line_of, zone_change, zone_open
+from .gates import Gate, ask, ticket
+from .line_stage import both
+
+MANY = 600  # sixty a window: whoever waits is called when the line is next read
+
+
+def standing(outcomes: list[Outcome]) -> list[tuple[str, int, int]]:
+    return [(outcome.state, outcome.place, outcome.rank) for outcome in outcomes]
+
+
+@both
+async def test_a_burst_enters_and_the_rest_stands_in_line(redis_url: str) -> None:
+    zone_open(per_minute=3)
+    gate = Gate()
+    keeper = await gate.zone()
+    outcomes = await gate.join(keeper, 6)
+    assert standing(outcomes) == [
+        *(("admitted", place, 0) for place in range(3)),
+        *(("waiting", place, place - 2) for place in range(3, 6)),
+    ]
+    assert all(
+        each.can_enter and each.entered_ms == each.joined_ms and each.client == "client" for each in outcomes[:3]
+    )
+    window = outcomes[0].entered_ms // 6_000
+    assert keeper.snapshot is not None
+    for number, outcome in enumerate(outcomes[3:]):
+        # Nobody before the burst's window is out of the minute; then shares of 0 0 0 1 0 0 1 0 0 1.
+        shares = [later for later in range(window + 10, window + 30) if later % 10 in (3, 6, 9)]
+        assert outcome.eta_s is not None
+        due_s = shares[number] * 6 - keeper.clock.now_ms() / 1_000
+        assert 0 <= outcome.eta_s - due_s < 2.5  # rounded up, and told a moment ago
+    assert (await keeper.overview())[1:3] == (3, 3)
+
+
+async def test_a_first_visitor_waits_for_a_round_trip_or_two(redis_url: str) -> None:
+    zone_open(mode=Mode.QUEUE_ALL)
+    gate = Gate()
+    gate.house.start()
+    try:
+        assert await gate.house.wait_ready(5)
+        keeper = gate.house.zone("concert")
+        assert keeper is not None
+        assert not keeper.is_awake
+        started = gate.ticks()
+        outcome = await keeper.join("client")
+        assert (outcome.state, outcome.rank, outcome.total) == ("waiting", 1, 1)
+        assert gate.ticks() - started < 0.5
+    finally:
+        await gate.house.stop()
+
+
+async def test_who_is_called_enters_once_and_is_given_the_same_moment_again(redis_url: str) -> None:
+    zone_open(mode=Mode.QUEUE_ALL, per_minute=MANY)
+    gate = Gate()
+    keeper = await gate.zone()
+    first, second = map(ticket, await gate.join(keeper, 2))
+    await gate.house.tell_all()
+    assert keeper.poll_now(first) is None  # called
+    answers = await asyncio.gather(*(keeper.poll(first) for _ in range(3)))
+    assert answers[0].can_enter
+    assert len(set(answers)) == 1
+    assert (await line_of()).waiting == 1
+    other = await Gate().zone()  # a process that has just started
+    again = await ask(other, first)
+    assert (again.can_enter, again.entered_ms) == (True, answers[0].entered_ms)
+    assert (await ask(other, second)).can_enter
+    assert (await line_of()).waiting == 0
+
+
+async def test_one_ticket_has_one_claim_under_way(redis_url: str) -> None:
+    zone_open(mode=Mode.QUEUE_ALL, per_minute=MANY)
+    gate = Gate()
+    keeper = await gate.zone()
+    claims = ticket((await gate.join(keeper))[0])
+    assert keeper.claim(claims) is keeper.claim(claims)
+    assert len(list(keeper.calls())) == 1
+    assert keeper.claim(claims) is keeper.claim(claims)  # also while it is on its way
+    assert list(keeper.calls()) == []
+
+
+async def test_more_than_six_polls_in_a_slot_are_too_many(redis_url: str) -> None:
+    zone_open(mode=Mode.PAUSED)
+    gate = Gate()
+    keeper = await gate.zone()
+    eager, other = map(ticket, await gate.join(keeper, 2))
+    await gate.house.tell_all()
+    answers = [keeper.poll_now(eager) for _ in range(8)]
+    assert [answer.refused for answer in answers if answer] == [""] * 6 + ["too_fast"] * 2
+    answer = keeper.poll_now(other)
+    assert answer is not None
+    assert answer.refused == ""
+    assert [keeper.glance(eager) == answers[0] for _ in range(9)] == [True] * 9  # a socket does not ask
+    await gate.house.tell_all()  # the slot ends
+    answer = keeper.poll_now(eager)
+    assert answer is not None
+    assert (answer.refused, answer.rank) == ("", 1)
+    assert (await line_of()).waiting == 2
+
+
+async def test_who_left_is_gone(redis_url: str) -> None:
+    zone_open(mode=Mode.PAUSED)
+    gate = Gate()
+    keeper = await gate.zone()
+    first, second = map(ticket, await gate.join(keeper, 2))
+    assert list(await asyncio.gather(keeper.leave(first), keeper.leave(first))) == [True, True]
+    assert await keeper.leave(first) is False
+    await gate.house.tell_all()
+    assert (await ask(keeper, first)).refused == "evicted"
+    assert standing([await ask(keeper, second)]) == [("paused", 1, 1)]
+
+
+async def test_a_cleared_line(redis_url: str) -> None:
+    rules = zone_open(mode=Mode.PAUSED)
+    ours, other = Gate(), Gate()
+    keeper, late = await ours.zone(), await other.zone()
+    old = ticket((await ours.join(keeper))[0])
+    zone_change(rules, epoch=2)
+    await ours.house.catalogue.look()
+    assert (await ask(keeper, old)).refused == "cleared"
+    assert (await ours.join(keeper))[0].place == 0
+    new = ticket((await ours.join(keeper))[0])
+    assert (new.epoch, new.place) == (2, 1)
+    # A gate that has not heard of it yet neither lets the new ticket in nor turns it away.
+    assert (late.rules.epoch, late.poll_now(new)) == (1, None)
+    held = await late.poll(new)
+    assert (held.refused, held.can_enter, held.place) == ("", False, 1)
+    await other.house.catalogue.look()
+    assert (await ask(late, old)).refused == "cleared"
+
+
+async def test_joins_under_way_when_the_line_is_cleared_get_places_in_the_new_one(redis_url: str) -> None:
+    rules = zone_open(mode=Mode.PAUSED)
+    gate = Gate()
+    keeper = await gate.zone()
+    zone_change(rules, epoch=2)
+    joining = asyncio.create_task(keeper.join("client"))
+    await turns()
+    await gate.house.tell_all()  # refused: another line stands there
+    await gate.house.catalogue.look()
+    await gate.house.tell_all()
+    assert (await joining)[:4] == ("paused", False, 0, 2)
+
+
+@pytest.mark.parametrize("mode", [Mode.BLOCKED, Mode.OPEN])
+async def test_a_zone_that_takes_nobody(redis_url: str, mode: Mode) -> None:
+    gate = Gate()
+    opens_at = int(gate.ticks()) * 1_000 + 2**42 if mode is Mode.OPEN else None
+    zone_open(mode=mode, opens_at_ms=opens_at)
+    keeper = await gate.zone()
+    outcome = await keeper.join("client")
+    assert (outcome.state, outcome.place) == ("blocked" if mode is Mode.BLOCKED else "before", NOWHERE)
+    # Redis says so, too, to a gate whose rules are a moment old.
+    seated = keeper.desk.join()
+    await gate.house.tell_all()
+    assert (await seated).place == NOWHERE
+
+
+async def test_everybody_enters_a_zone_that_lets_all_in(redis_url: str) -> None:
+    rules = zone_open(mode=Mode.PAUSED)
+    gate = Gate()
+    keeper = await gate.zone()
+    waiting = [ticket(each) for each in await gate.join(keeper, 3)]
+    zone_change(rules, mode=Mode.BYPASS)
+    keeper = await gate.zone()
+    assert [(await ask(keeper, claims)).can_enter for claims in waiting] == [True] * 3
+    assert [each.can_enter for each in await gate.join(keeper, 5)] == [True] * 5
+
+
+class TestRedisAway:
+    """Redis stops answering."""
+
+    @pytest.fixture
+    def own_redis(self, redis_url: str, private_redis: RedisServer, use_redis: Callable[[str], str]) -> RedisServer:
+        use_redis(private_redis.url)
+        return private_redis
+
+    @pytest.mark.parametrize("fail_open", [False, True])
+    async def test_each_zones_fail_mode_holds_and_the_line_goes_on(
+        self, own_redis: RedisServer, fail_open: bool
+    ) -> None:
+        zone_open(mode=Mode.QUEUE_ALL, per_minute=1, fail_open=fail_open)
+        gate = Gate()
+        keeper = await gate.zone()
+        outcomes = await gate.join(keeper, 3)
+        claims = ticket(outcomes[2])
+        own_redis.stop(keep=True)
+        await gate.house.tell_all()
+        assert standing([await ask(keeper, claims)])[0][0] == "waiting"  # a moment is nothing
+        gate.ticks.ahead += 5.0
+        away = await ask(keeper, claims)
+        newcomer = await keeper.join("client")
+        if fail_open:
+            assert (away.state, away.can_enter, newcomer.state, newcomer.place) == ("admitted", True, "admitted", -1)
+        else:
+            assert (away.state, away.can_enter, newcomer.state, newcomer.place) == ("holding", False, "holding", -1)
+            assert away.rank >= 2
+        own_redis.start()
+        await gate.house.tell_all()
+        back = await ask(keeper, claims)
+        assert (back.state, back.can_enter, back.place) == ("waiting", False, 2)
+        assert back.rank <= outcomes[2].rank
+
+    async def test_a_join_that_got_no_answer_is_sent_again_and_given_one_place(self, own_redis: RedisServer) -> None:
+        zone_open(mode=Mode.QUEUE_ALL)
+        gate = Gate()
+        keeper = await gate.zone()
+        joining = keeper.desk.join()
+        [(command, taken)] = keeper.calls()
+        await redis.run([command])  # done, but the answer never came
+        taken(ConnectionError("lost"))
+        [(again, taken)] = keeper.calls()
+        assert again == command
+        taken((await redis.run([again]))[0])
+        assert joining.result().place == 0
+        assert (await line_of()).next == 1
+
+    async def test_the_place_of_who_gave_up_waiting_goes_to_the_next(self, own_redis: RedisServer) -> None:
+        zone_open(mode=Mode.QUEUE_ALL)
+        gate = Gate()
+        keeper = await gate.zone()
+        impatient, patient = keeper.desk.join(), keeper.desk.join()
+        [(command, taken)] = keeper.calls()
+        impatient.cancel()
+        taken((await redis.run([command]))[0])
+        assert patient.result().place == 0
+        await gate.house.tell_all()  # the place that nobody took is given up
+        assert (await line_of()).waiting == 1
+
+    async def test_newcomers_are_answered_when_redis_hangs(
+        self, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("apps.waitingroom.keeper.JOIN_PATIENCE_S", 0.2)
+        zone_open(mode=Mode.QUEUE_ALL)
+        keeper = await Gate().zone()
+        own_redis.pause()
+        try:
+            outcome = await keeper.join("client")
+        finally:
+            own_redis.resume()
+        assert (outcome.state, outcome.place) == ("holding", NOWHERE)
+
+
+class TestRedisWiped:
+    """Redis lost the line."""
+
+    async def line(self, gate: Gate) -> tuple[ZoneKeeper, list[Outcome]]:
+        zone_open(mode=Mode.QUEUE_ALL, per_minute=2)
+        keeper = await gate.zone()
+        return keeper, await gate.join(keeper, 5)
+
+    def wipe(self) -> None:
+        redis.sync_client().flushall()
+
+    async def test_a_gate_that_knew_it_puts_it_back_at_once(self, redis_url: str) -> None:
+        gate = Gate()
+        keeper, outcomes = await self.line(gate)
+        before = await line_of()
+        self.wipe()
+        joining = asyncio.create_task(keeper.join("late"))
+        await turns()
+        await gate.house.tell_all()  # lost, says Redis
+        await gate.house.tell_all()
+        assert standing([await ask(keeper, ticket(each)) for each in outcomes[1:]]) == [
+            ("waiting", each.place, each.place + 1 - before.front or 1) for each in outcomes[1:]
+        ]
+        await gate.house.tell_all()
+        late = await joining
+        assert late.place > before.next + 1_000_000  # nobody is given the place of somebody who stands there
+        assert late.rank == keeper.snapshot.rank(late.place)  # type: ignore[union-attr]
+        assert (await line_of()).waiting == before.waiting + 1
+
+    async def test_what_another_gate_knew_is_added(self, redis_url: str) -> None:
+        ours, other = Gate(), Gate()
+        keeper, outcomes = await self.line(ours)
+        late = await other.zone()
+        newer = ticket((await other.join(late))[0])  # of whom we have not read
+        self.wipe()
+        for gate in (ours, ours, other, other, ours):
+            await gate.house.tell_all()
+        assert (await line_of()).waiting == 6
+        assert (await ask(keeper, newer)).rank == (await ask(keeper, ticket(outcomes[4]))).rank + 1
+
+    async def test_a_gate_that_knew_nothing_listens_to_the_tickets_shown(self, redis_url: str) -> None:
+        before, outcomes = await self.line(Gate())
+        tickets = [ticket(each) for each in outcomes]
+        self.wipe()
+        redis.run_now(store.catalog_put(before.rules))
+        gate = Gate()
+        keeper = await gate.zone()
+        for claims in (tickets[3], tickets[1], tickets[4], tickets[2]):
+            assert keeper.poll_now(claims) is None  # nothing is known of the line
+        joining = asyncio.create_task(keeper.join("late"))
+        await gate.house.tell_all()
+        assert not joining.done()
+        assert redis.run_now([store.status("concert")])[0][0] is None
+        gate.ticks.ahead += 3.0
+        await gate.house.tell_all()
+        await gate.house.tell_all()
+        assert standing([await ask(keeper, claims) for claims in tickets[1:]]) == [
+            ("waiting", place, place) for place in (1, 2, 3, 4)
+        ]
+
+        async def has_joined() -> bool:
+            await gate.house.tell_all()
+            return joining.done()
+
+        await eventually_async(has_joined, deadline=5, every=0.02)
+        assert joining.result().rank == 5
+        assert (await line_of()).front <= 1
+        assert keeper.room == 0  # whatever was forgotten may have used up the minute
