@@ -5,7 +5,10 @@ import os
 from celery import Celery
 from celery.schedules import crontab
 
+from .worker_metrics import worker_metrics_prepare
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.embedded")
+worker_metrics_prepare()
 
 app = Celery("fullhouse")
 app.config_from_object("django.conf:settings", namespace="CELERY")

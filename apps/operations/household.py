@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from apps.operations.demo import Login, demo_data_load, operator_login
-from apps.operations.preparation import static_collect, tables_migrate, translations_compile
+from apps.operations.preparation import past_forget, static_collect, tables_migrate, translations_compile
 from apps.operations.private_redis import private_redis
 from apps.realtime.children import Child
 from apps.realtime.listener import Address
@@ -108,6 +108,7 @@ class Household:
 
     async def _tables(self) -> None:
         await self._in_thread(tables_migrate)
+        await self._in_thread(past_forget)
         self.say("The tables are up to date.")
 
     async def _files(self) -> None:

@@ -1,6 +1,10 @@
 """Who reads the past from where: a real replica that follows, lags, stands still, dies and comes back."""
 
 import datetime
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
@@ -24,6 +28,7 @@ from apps.analytics.selectors import history_of_stream
 from apps.analytics.services import history_append
 from apps.audience.selectors import LiveCounts
 from tests.plugin import Stores
+from tests.services.process import REPOSITORY
 from tests.services.replication import Replication
 from tests.services.waiting import eventually
 
@@ -375,3 +380,28 @@ def test_addresses_in_the_environment_make_aliases(tmp_path: Path) -> None:
     assert found["history"]["OPTIONS"] == {"connect_timeout": 2, "read_timeout": 20}
     assert found["analytics"]["OPTIONS"] == {"connect_timeout": 2, "read_timeout": 300}
     assert "OPTIONS" not in reader_databases({"history": f"sqlite:///{tmp_path}/past"})["history"]
+
+
+@pytest.mark.parametrize(
+    ("role", "address", "expected"),
+    [
+        ("all", "", [["default"], [], False]),
+        ("all", "mysql://u@replica/past", [["default", "history"], ["apps.analytics.readers.ReaderRouter"], True]),
+        ("gate", "mysql://u@replica/past", [[], [], False]),
+    ],
+)
+def test_router_and_cookie_are_there_only_with_a_replica(role: str, address: str, expected: list[object]) -> None:
+    code = (
+        "import json, config.settings.test as s;"
+        "print(json.dumps([list(s.DATABASES), getattr(s, 'DATABASE_ROUTERS', []),"
+        " 'apps.analytics.readers.own_writes' in s.MIDDLEWARE]))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env={**os.environ, "FULLHOUSE_ROLE": role, "HISTORY_DATABASE_URL": address},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(said.stdout) == expected
