@@ -120,6 +120,11 @@ class ZoneAdmin(ModelAdmin):
         else:
             services.zone_create(actor=actor, zone_id=obj.pk, **told)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """As Django; a live stream behind a zone is named as what keeps it, not as what may not be deleted."""
+        deleted, counts, lacking, protecting = super().get_deleted_objects(objs, request)
+        return deleted, counts, set() if protecting else lacking, protecting
+
     def delete_model(self, request: HttpRequest, obj: Zone) -> None:
         services.zone_delete(zone_id=obj.pk)
 
