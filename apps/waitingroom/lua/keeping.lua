@@ -24,8 +24,16 @@ local function put_back(first, bits)
   local waiting = redis.call('BITCOUNT', WAITING)
   if waiting == head.waiting then return end
   head.waiting, line_changed = waiting, true
-  -- Up to seven tickets are skipped; none is given twice.
-  head.next = max(head.next, first + #bits * 8)
+  -- A ticket beyond the line's end was given, too: the end is behind the last of them.
+  for at = #bits, max(1, floor((head.next - first) / 8) + 1), -1 do
+    local byte = string.byte(bits, at)
+    if byte > 0 then
+      local place = first + at * 8 - 1
+      while byte % 2 == 0 do byte, place = byte / 2, place - 1 end
+      head.next = max(head.next, place + 1)
+      return
+    end
+  end
 end
 
 -- Cut off whatever lies below the lowest place that may still wait, so that memory follows the living and not history.

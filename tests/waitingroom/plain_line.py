@@ -1,0 +1,229 @@
+"""The rules of the line in plain Python, people and entries in lists: what the scripts must agree with."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from apps.waitingroom.rules import Mode, ZoneRules
+
+WINDOW, MINUTE, SLOT = 6_000, 60_000, 10_000
+
+
+@dataclass
+class Person:
+    """Somebody who was given a place: `heard` are the 10-second slots in which they were heard of."""
+
+    heard: set[int] = field(default_factory=set)
+    is_waiting: bool = True
+    entered_ms: int = 0
+
+
+@dataclass
+class PlainLine:
+    """One zone's line. Every method is one call of a script."""
+
+    rules: ZoneRules
+    people: dict[int, Person] = field(default_factory=dict)
+    entries: list[int] = field(default_factory=list)  # moments, of those that only may have been, too
+    now: int = 0
+    window: int = 0
+    next: int = 0
+    front: int = 0
+    listening_since: int = 0
+    pulsed_at: int = 0
+    evicted_at: int = 0
+    restored_at: int = 0
+    base: int = 0  # who stood below and is gone is forgotten
+    is_doubted: bool = False  # another Redis process will speak next
+
+    # --- what is there ------------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> list[int]:
+        return sorted(place for place, person in self.people.items() if person.is_waiting)
+
+    def share(self, window: int) -> int:
+        tenth = window % 10
+        return (tenth + 1) * self.rules.per_minute // 10 - tenth * self.rules.per_minute // 10
+
+    def used(self, window: int) -> int:
+        return sum(moment // WINDOW == window for moment in self.entries)
+
+    @property
+    def minute_used(self) -> int:
+        """An entry counts until the end of its tenth of a second is a minute old."""
+        return sum(moment // 100 * 100 + 100 > self.now - MINUTE for moment in self.entries)
+
+    @property
+    def window_room(self) -> int:
+        before = sum(self.used(window) for window in range(self.window - 9, self.window + 1))
+        return max(0, min(self.share(self.window) - self.used(self.window), self.rules.per_minute - before))
+
+    @property
+    def minute_room(self) -> int:
+        return max(0, self.rules.per_minute - self.minute_used)
+
+    @property
+    def is_open(self) -> bool:
+        return self.rules.opens_at_ms is None or self.now >= self.rules.opens_at_ms
+
+    @property
+    def is_free(self) -> bool:
+        return self.rules.mode in (Mode.BYPASS, Mode.OBSERVE)
+
+    @property
+    def is_calling(self) -> bool:
+        return self.rules.mode in (Mode.OPEN, Mode.QUEUE_ALL) and self.is_open
+
+    def is_living(self, place: int) -> bool:
+        """Waiting, and heard of in the current slot or the two before, unless nobody could be heard."""
+        person = self.people[place]
+        slot = self.now // SLOT
+        deaf = self.now - self.listening_since < 30_000
+        return person.is_waiting and (deaf or bool(person.heard & {slot, slot - 1, slot - 2}))
+
+    @property
+    def called_living(self) -> int:
+        return sum(self.is_living(place) for place in self.waiting if place < self.front)
+
+    # --- steps that calls are made of -----------------------------------------------------------------------------
+
+    def _open(self, given: int) -> None:
+        was_set_back = self.now - given > 60_000
+        before = 0 if was_set_back else self.now
+        self.now = given if was_set_back else max(given, self.now)
+        self.window = min(self.window, self.now // WINDOW)  # the window that called last
+        if was_set_back:
+            self.entries = []
+        if was_set_back or self.is_doubted:
+            self._fill(before // WINDOW)
+            self.next += 65_536
+            self.restored_at = self.listening_since = self.now
+            self.pulsed_at, self.evicted_at = min(self.pulsed_at, self.now), min(self.evicted_at, self.now)
+            self.is_doubted = False
+
+    def _fill(self, first: int) -> None:
+        """Suppose that the lost moments used all their room."""
+        last = self.now // WINDOW
+        first = max(first, last - 9)
+        if len(self.waiting) > sum(self.share(window) for window in range(first, last + 1)):
+            for window in range(first, last + 1):
+                moment = min((window + 1) * WINDOW - 1, self.now)
+                self.entries += [moment] * max(0, self.share(window) - self.used(window))
+        else:
+            self.entries += [self.now] * max(0, self.rules.per_minute - self.minute_used)
+
+    def _call_window(self) -> None:
+        is_new = self.now // WINDOW > self.window
+        self.window = self.now // WINDOW
+        if self.is_free or (self.is_calling and not self.waiting):
+            self.front = self.next
+        elif is_new and self.is_calling:
+            self._call(self.window_room)
+
+    def _call(self, places: int) -> None:
+        if places > 0:
+            living = [place for place in self.waiting if place >= self.front and self.is_living(place)]
+            self.front = living[places - 1] + 1 if len(living) >= places else self.next
+
+    def _enter(self, place: int) -> int:
+        self.entries.append(self.now)
+        person = self.people[place]
+        person.is_waiting, person.entered_ms = False, self.now
+        return self.now
+
+    def _put_back(self, place: int) -> bool:
+        person = self.people.setdefault(place, Person(is_waiting=False))
+        if person.is_waiting or person.entered_ms or place < self.base:
+            return False
+        person.is_waiting = True
+        return True
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+
+    def pulse(self, given: int, seen: Iterable[int]) -> None:
+        self._open(given)
+        if self.now - self.pulsed_at > 15_000:
+            self.listening_since = self.now
+        self.pulsed_at = self.now
+        for place in seen:
+            if place in self.people:
+                self.people[place].heard.add(self.now // SLOT)
+                if self.now - self.restored_at < 60_000:
+                    self._put_back(place)
+        self._call_window()
+        if self.now - self.evicted_at >= 5_000:
+            self._evict()
+        if self.is_calling and self.waiting:
+            self._call(self.window_room - self.called_living)
+
+    def join(self, given: int, count: int) -> tuple[list[int], int]:
+        """Places, and how many of them entered at once; no places if the zone takes nobody."""
+        self._open(given)
+        self._call_window()
+        if self.rules.mode is Mode.BLOCKED or not (self.is_open or self.is_free):
+            return [], 0
+        places = list(range(self.next, self.next + count))
+        if self.is_free:
+            entering = count
+        elif self.rules.mode is Mode.OPEN and not self.waiting:
+            entering = min(count, self.minute_room)
+        else:
+            entering = 0
+        self.next += count
+        for place in places:
+            self.people[place] = Person(heard={self.now // SLOT})
+        for place in places[:entering]:
+            self.front = place + 1
+            self._enter(place)
+        return places, entering
+
+    def claim(self, given: int, places: Iterable[int]) -> dict[int, int]:
+        self._open(given)
+        self._call_window()
+        if self.now - self.restored_at < 60_000:
+            for place in set(places):
+                if self._put_back(place):
+                    self.people[place].heard.add(self.now // SLOT)
+        results = {}
+        for place in sorted(set(places)):
+            person = self.people.get(place)
+            if person is None or not (person.is_waiting or person.entered_ms):
+                results[place] = -1
+            elif person.entered_ms:
+                is_over = self.now >= person.entered_ms + (self.rules.pass_s + 120) * 1000
+                results[place] = -2 if is_over else person.entered_ms
+            elif self.is_free or (
+                self.is_calling and place < self.front and min(self.window_room, self.minute_room) > 0
+            ):
+                results[place] = self._enter(place)
+            else:
+                results[place] = 0
+        return results
+
+    def leave(self, given: int, places: Iterable[int]) -> list[int]:
+        """Which of them were waiting."""
+        self._open(given)
+        self._call_window()
+        left = [place for place in sorted(set(places)) if place in self.people and self.people[place].is_waiting]
+        for place in left:
+            self.people[place].is_waiting = False
+        return left
+
+    def evict(self, given: int) -> int:
+        self._open(given)
+        self._call_window()
+        return self._evict()
+
+    def _evict(self) -> int:
+        """Who was not heard of in any slot that overlaps the idle limit goes, if they could have been heard."""
+        self.evicted_at = self.now
+        idle = self.rules.idle_s * 1000
+        silent = []
+        if self.now - self.pulsed_at <= 15_000 and self.now - self.listening_since >= idle:
+            slots = set(range((self.now - idle) // SLOT, self.now // SLOT + 1))
+            silent = [place for place in self.waiting if not self.people[place].heard & slots]
+            for place in silent:
+                self.people[place].is_waiting = False
+        if self.now - self.restored_at >= 60_000:
+            self.base = max(self.base, min([self.front, *self.waiting]) // 65_536 * 65_536)
+        return len(silent)
