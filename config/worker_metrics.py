@@ -15,15 +15,14 @@ from celery import signals
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-
 
 def worker_metrics_prepare() -> None:
     """In a worker that has been given an address: make the folder, and serve the page once it is ready."""
     address = os.environ.get("WORKER_METRICS_BIND", "")
     if not address or "worker" not in sys.argv[1:]:
         return
-    os.environ[FOLDER] = tempfile.mkdtemp(prefix="fullhouse-worker-metrics-")
+    folder = tempfile.mkdtemp(prefix="fullhouse-worker-metrics-")
+    os.environ.update(PROMETHEUS_MULTIPROC_DIR=folder)
 
     def serve(**_: Any) -> None:
         from prometheus_client import CollectorRegistry, multiprocess, start_http_server
@@ -35,7 +34,7 @@ def worker_metrics_prepare() -> None:
         logger.info("Metrics of this worker: http://%s/metrics", address)
 
     def tidy(**_: Any) -> None:
-        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
     signals.worker_ready.connect(serve, weak=False)
     signals.worker_shutdown.connect(tidy, weak=False)
