@@ -30,21 +30,15 @@ def _cookie(scope: dict[str, Any], name: str) -> str:
     return ""
 
 
-class _Dismissible(LeanWebsocketConsumer):
-    """A socket that the edge may close without waiting for its peer."""
-
-    def dismiss(self, code: int, reason: str) -> None:
-        """Close; a peer that does not read is cut off by its outbox."""
-        if not self._closing:
-            self._closing = True
-            self.outbox.push({"type": "websocket.close", "code": code, "reason": reason})
+class _Returning(LeanWebsocketConsumer):
+    """A socket that the edge may send elsewhere."""
 
     def reconnect_message(self, within_ms: int) -> Message:
         """Come back within so many ms, at a moment of your own."""
         return text_message({"type": "reconnect", "within_ms": within_ms})
 
 
-class ViewerConsumer(_Dismissible):
+class ViewerConsumer(_Returning):
     """`/ws/streams/{id}/`: a viewer watches a stream, is counted, and is sent its figures."""
 
     kind = "viewer"
@@ -89,7 +83,7 @@ class ViewerConsumer(_Dismissible):
             self._runtime.edge.leave(self)
 
 
-class DirectoryConsumer(_Dismissible):
+class DirectoryConsumer(_Returning):
     """`/ws/directory/`: a listing says which streams it shows and is sent their counts as they move."""
 
     kind = "directory"

@@ -1,5 +1,6 @@
 """Why a WebSocket was closed: RFC 6455 codes, and ours from 4400 on, which follow HTTP's numbers."""
 
+NORMAL = 1000
 UNSUPPORTED_DATA = 1003
 SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013

@@ -114,6 +114,12 @@ class LeanWebsocketConsumer(AsyncConsumer):
         with contextlib.suppress(OSError, RuntimeError):  # the peer was faster
             await self.base_send({"type": "websocket.close", "code": code, "reason": reason})
 
+    def dismiss(self, code: int, reason: str) -> None:
+        """Close without waiting for the peer; one that does not read is cut off by its outbox."""
+        if not self._closing:
+            self._closing = True
+            self.outbox.push({"type": "websocket.close", "code": code, "reason": reason})
+
     async def reject(self, code: int, reason: str, detail: str) -> None:
         """Close because of what the peer sent: counted by reason, said in words."""
         REJECTED.labels(self.kind, reason).inc()

@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 # A client that is still sending is reset if the connection closes under it, and then never reads the answer. So what
 # still comes is dropped for this long before the end.
 LINGER_SECONDS = 2.0
-# Lengths of answers for which the first message is kept; past it all are forgotten, which costs a moment.
-STARTS_KEPT = 4_096
+# Lengths of answers for which the headers are kept; past it all are forgotten, which costs a moment.
+LENGTHS_KEPT = 4_096
 
 Header = tuple[bytes, bytes]
 Message = dict[str, Any]
@@ -69,10 +69,10 @@ class LeanHttpConsumer(AsyncConsumer):
     body_seconds: ClassVar[float] = 5.0
     headers: ClassVar[tuple[Header, ...]] = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
     scope: dict[str, Any]
-    _starts: ClassVar[dict[int, Message]] = {}
+    _headers_by_length: ClassVar[dict[int, list[Header]]] = {}
 
     def __init_subclass__(cls) -> None:
-        cls._starts = {}
+        cls._headers_by_length = {}
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -89,12 +89,12 @@ class LeanHttpConsumer(AsyncConsumer):
             logger.exception("%s %s failed", scope["method"], scope["path"])
             await self._refuse(Refusal(500, "internal_server_error", "Something went wrong on our side."))
         else:
+            status = 200
             if isinstance(answer, Answer):
-                headers = [*self.headers, *answer.headers]
-                await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-                answer = answer.body
+                status, headers, answer = answer.status, [*self.headers, *answer.headers], answer.body
             else:
-                await send(self._starts.get(len(answer)) or self._start(len(answer)))
+                headers = self._headers_by_length.get(len(answer)) or self._headers_for(len(answer))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": answer})
 
     # --- for subclasses ---------------------------------------------------------------------------------------
@@ -155,12 +155,11 @@ class LeanHttpConsumer(AsyncConsumer):
 
     # --- answers ----------------------------------------------------------------------------------------------
 
-    def _start(self, length: int) -> Message:
-        if len(self._starts) >= STARTS_KEPT:
-            self._starts.clear()
-        headers = [*self.headers, (b"content-length", b"%d" % length)]
-        start = self._starts[length] = {"type": "http.response.start", "status": 200, "headers": headers}
-        return start
+    def _headers_for(self, length: int) -> list[Header]:
+        if len(self._headers_by_length) >= LENGTHS_KEPT:
+            self._headers_by_length.clear()
+        headers = self._headers_by_length[length] = [*self.headers, (b"content-length", b"%d" % length)]
+        return headers
 
     async def _refuse(self, refusal: Refusal) -> None:
         REJECTED.labels(self.kind, refusal.error).inc()

@@ -7,6 +7,7 @@ for as long as its rules stand. Everything else in an answer is a number, or a t
 import json
 from typing import Any
 
+from .keeper import Overview
 from .outcomes import NOWHERE, Outcome
 from .passes import pass_sign
 from .rules import ZoneRules
@@ -108,24 +109,22 @@ def redeemed_answer(*, single_use: bool, place: int) -> bytes:
     return _json({"redeemed": True, "singleUse": single_use, "place": place}).encode()
 
 
-def zone_answer(
-    rules: ZoneRules, *, state: str, waiting: int, entering: int, eta_s: int | None, opens_at_ms: int | None, stale: bool
-) -> bytes:
-    """The body that answers /traffic/zones/{id}; `entering` counts the entries of the last minute."""
+def zone_answer(rules: ZoneRules, seen: Overview) -> bytes:
+    """The body that answers /traffic/zones/{id}."""
     return _json(
         {
             "zoneId": rules.zone_id,
             "name": rules.name,
             "nameKo": rules.name_ko,
             "mode": rules.mode,
-            "state": state,
+            "state": seen.state,
             "perMinute": rules.per_minute,
-            "waiting": waiting,
-            "enteringPerMinute": entering,
-            "etaSeconds": eta_s,
-            "opensAt": opens_at_ms,
+            "waiting": seen.waiting,
+            "enteringPerMinute": seen.entering,
+            "etaSeconds": seen.eta_s,
+            "opensAt": seen.opens_at_ms,
             "message": rules.message,
             "messageKo": rules.message_ko,
-            "stale": stale,
+            "stale": seen.stale,
         }
     ).encode()

@@ -31,6 +31,12 @@ class JoinLimit:
         self._now[address] = (left - 1.0, now)
         return 0.0
 
+    def give_back(self, address: str) -> None:
+        """The place that was taken last was not given after all."""
+        if address in self._now:
+            left, at = self._now[address]
+            self._now[address] = (min(self._burst, left + 1.0), at)
+
     @property
     def addresses(self) -> int:
         """How many are remembered."""

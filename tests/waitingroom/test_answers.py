@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies
 
 from apps.waitingroom.answers import line_answer, line_frame, redeemed_answer, ticket_of, zone_answer
+from apps.waitingroom.keeper import Overview
 from apps.waitingroom.outcomes import (
     ADMITTED,
     BEFORE,
@@ -123,8 +124,8 @@ def test_whatever_a_manager_wrote_is_json(message: str, message_ko: str) -> None
 
 def test_a_zone_and_a_used_pass() -> None:
     rules = dataclasses.replace(RULES, name_ko="공연", message="soon")
-    status = zone_answer(rules, state="waiting", waiting=7, entering=58, eta_s=None, opens_at_ms=None, stale=False)
-    assert json.loads(status) == {
+    seen = Overview(state="waiting", waiting=7, entering=58, eta_s=None, opens_at_ms=None, stale=False)
+    assert json.loads(zone_answer(rules, seen)) == {
         "zoneId": "concert",
         "name": "The concert",
         "nameKo": "공연",

@@ -17,6 +17,16 @@ def test_a_burst_passes_then_a_steady_rate() -> None:
     assert limit.wait_s("a", 100.2) > 0.0
 
 
+def test_what_was_not_given_may_be_asked_for_again() -> None:
+    limit = JoinLimit(5)
+    for _ in range(200):
+        assert limit.wait_s("a", 100.0) == 0.0
+        limit.give_back("a")
+    limit.give_back("stranger")
+    assert [limit.wait_s("a", 100.0) for _ in range(51)].count(0.0) == 50
+    assert limit.addresses == 1
+
+
 def test_nothing_limits_nobody() -> None:
     limit = JoinLimit(0)
     assert {limit.wait_s("a", 0.0) for _ in range(10_000)} == {0.0}
