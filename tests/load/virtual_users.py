@@ -20,7 +20,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from apps.operations.replay.gate_report import Guest
+from apps.operations.replay.gate_report import Guest, entered_ms_of
 
 LOST_AFTER_S = 10.0
 BUFFER_BYTES = 65_536
@@ -271,7 +271,7 @@ class VirtualUsers:
         if guest is None:
             guest = Guest(joined_ms=int(time.time() * 1000))
             self.guests.append(guest)
-        guest.enter(answer["pass"])
+        guest.entered_ms = entered_ms_of(answer["pass"])
         self._begin(user, time.monotonic())
 
     def _drop(self, connection: Connection, error: str) -> None:

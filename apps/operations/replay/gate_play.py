@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .gate_report import MINUTE_MS, Guest, MinuteRow, minute_row
+from .gate_report import MINUTE_MS, Guest, MinuteRow
 from .gate_visitor import Crowd, GateClient, GateUnreachable
 
 EVERY_S = 1.0
@@ -46,9 +46,9 @@ async def crowd_play(
     visits: set[asyncio.Task[None]] = set()
     failed: list[BaseException] = []
 
-    def over(visit: asyncio.Task[None]) -> None:
-        visits.discard(visit)
-        if not visit.cancelled() and (error := visit.exception()) is not None:
+    def over(task: asyncio.Task[None]) -> None:
+        visits.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
             failed.append(error)
             stop.set()
 
@@ -65,23 +65,23 @@ async def crowd_play(
             await asyncio.sleep(EVERY_S)
             elapsed_ms = int(time.time() * 1000) - start_ms
             if elapsed_ms // MINUTE_MS > minute:
-                minute_over(minute_row(crowd.guests, number=minute, start_ms=start_ms))
+                minute_over(crowd.book.row(minute))
                 minute += 1
-            came = len(crowd.guests)
+            came = len(crowd.book.guests)
             progress(came / len(moments), f"{came:,} of {len(moments):,} came, {len(visits):,} are here")
             if sending.done() and not visits:
                 stop.set()
 
     sending, reporting = asyncio.create_task(send()), asyncio.create_task(report())
+    for task in (sending, reporting):
+        task.add_done_callback(over)
     await stop.wait()
     everything = {sending, reporting, *visits}
     for task in everything:
         task.cancel()
-    results = await asyncio.gather(*everything, return_exceptions=True)
-    failed += [each for each in results if isinstance(each, Exception)]
+    await asyncio.gather(*everything, return_exceptions=True)
     if failed:
         raise failed[0]
     until_ms = int(time.time() * 1000)
-    last = (until_ms - start_ms) // MINUTE_MS
-    minute_over(minute_row(crowd.guests, number=last, start_ms=start_ms))
-    return Played(crowd.guests, until_ms, dict(crowd.errors), crowd.polls)
+    minute_over(crowd.book.row((until_ms - start_ms) // MINUTE_MS))
+    return Played(crowd.book.guests, until_ms, dict(crowd.errors), crowd.polls)

@@ -11,7 +11,7 @@ Pure. A guest's moments are epoch milliseconds of one clock. The rules that are 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from apps.waitingroom.windows import share
@@ -20,6 +20,11 @@ WINDOW_MS = 6_000
 MINUTE_MS = 60_000
 WINDOWS_A_MINUTE = 10
 PASS_ISSUED_FIELD = 5  # fp1.<zone>.<epoch>.<place>.<client>.<issued_s>.<expires_s>.<mac>
+
+
+def entered_ms_of(entry_pass: str) -> int:
+    """When the holder of a pass was let in, to the second: exact enough for windows, which begin on whole seconds."""
+    return int(entry_pass.split(".")[PASS_ISSUED_FIELD]) * 1000
 
 
 @dataclass(slots=True)
@@ -31,10 +36,6 @@ class Guest:
     told_s: int | None = None
     entered_ms: int | None = None
     left_ms: int | None = None
-
-    def enter(self, entry_pass: str) -> None:
-        """Let in, at the second that their pass says: exact enough for windows, which begin on whole seconds."""
-        self.entered_ms = int(entry_pass.split(".")[PASS_ISSUED_FIELD]) * 1000
 
     @property
     def error_windows(self) -> int | None:
@@ -69,9 +70,9 @@ def standing_windows(guests: Iterable[Guest], until_ms: int) -> list[int]:
     """Windows through all of which somebody stood in line. Whoever neither entered nor left stands until `until_ms`."""
     moves: list[tuple[int, int]] = []
     for guest in guests:
-        if guest.queued:
-            end = guest.entered_ms if guest.entered_ms is not None else guest.left_ms
-            moves += (guest.joined_ms, 1), (until_ms if end is None else max(end, guest.joined_ms), -1)
+        end = next((moment for moment in (guest.entered_ms, guest.left_ms) if moment is not None), until_ms)
+        if guest.queued and end > guest.joined_ms:
+            moves += (guest.joined_ms, 1), (end, -1)
     windows: list[int] = []
     standing, since = 0, 0
     for moment, change in sorted(moves):  # who goes before who comes: in doubt, nobody stood for a moment
@@ -124,31 +125,50 @@ class MinuteRow:
     waited_s: float | None  # by the same people
 
 
-def minute_row(guests: Sequence[Guest], *, number: int, start_ms: int) -> MinuteRow:
-    """Minute `number` (from 0) of a replay that began at `start_ms`."""
-    begin, end = start_ms + number * MINUTE_MS, start_ms + (number + 1) * MINUTE_MS
-    came = [guest for guest in guests if begin <= guest.joined_ms < end]
-    entered = [guest for guest in guests if guest.entered_ms is not None and begin <= guest.entered_ms < end]
-    compared = [
-        (guest.told_s, (guest.entered_ms - guest.joined_ms) / 1000)
-        for guest in entered
-        if guest.told_s is not None and guest.entered_ms is not None
-    ]
-    return MinuteRow(
-        number=number,
-        arrivals=len(came),
-        entries=len(entered),
-        waiting=sum(
-            guest.queued
-            and guest.joined_ms < end
-            and (guest.entered_ms is None or guest.entered_ms >= end)
-            and (guest.left_ms is None or guest.left_ms >= end)
-            for guest in guests
-        ),
-        foretold_s=_median([guest.told_s for guest in came if guest.told_s is not None]),
-        told_s=_median([told for told, _ in compared]),
-        waited_s=_median([waited for _, waited in compared]),
-    )
+@dataclass(slots=True)
+class Book:
+    """Everybody of a replay, and what is new since the last row."""
+
+    guests: list[Guest] = field(default_factory=list)
+    waiting: int = 0
+    _came: list[Guest] = field(default_factory=list)
+    _entered: list[Guest] = field(default_factory=list)
+
+    def come(self, guest: Guest) -> None:
+        """Somebody came, and was told something."""
+        self.guests.append(guest)
+        self._came.append(guest)
+        self.waiting += guest.queued
+
+    def enter(self, guest: Guest, entered_ms: int) -> None:
+        """Somebody was let in."""
+        guest.entered_ms = entered_ms
+        self._entered.append(guest)
+        self.waiting -= guest.queued
+
+    def leave(self, guest: Guest, left_ms: int) -> None:
+        """Somebody lost their place."""
+        guest.left_ms = left_ms
+        self.waiting -= guest.queued
+
+    def row(self, number: int) -> MinuteRow:
+        """Close minute `number`: what happened since the one before."""
+        came, self._came = self._came, []
+        entered, self._entered = self._entered, []
+        compared = [
+            (guest.told_s, (guest.entered_ms - guest.joined_ms) / 1000)
+            for guest in entered
+            if guest.told_s is not None and guest.entered_ms is not None
+        ]
+        return MinuteRow(
+            number=number,
+            arrivals=len(came),
+            entries=len(entered),
+            waiting=self.waiting,
+            foretold_s=_median([guest.told_s for guest in came if guest.told_s is not None]),
+            told_s=_median([told for told, _ in compared]),
+            waited_s=_median([waited for _, waited in compared]),
+        )
 
 
 def _median(values: Sequence[float]) -> float | None:

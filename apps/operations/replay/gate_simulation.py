@@ -20,7 +20,7 @@ from apps.waitingroom.snapshot import Bitmap, Snapshot
 from apps.waitingroom.windows import Schedule
 
 from .gate_play import Played
-from .gate_report import MINUTE_MS, Guest, MinuteRow, minute_row
+from .gate_report import MINUTE_MS, Book, Guest, MinuteRow
 
 TICK_MS = 1_000
 POLL_MS = 3_000
@@ -38,7 +38,7 @@ class Simulation:
 
     per_minute: int
     start_ms: int
-    guests: list[Guest] = field(default_factory=list)
+    book: Book = field(default_factory=Book)
     _rules: ZoneRules = field(init=False)
     _standing: deque[tuple[int, Guest]] = field(default_factory=deque)  # in line and not called, by place
     _called: list[tuple[int, Guest]] = field(default_factory=list)  # may claim
@@ -77,13 +77,13 @@ class Simulation:
             polls += self._second(tick, now_ms, came)
             if tick * TICK_MS % MINUTE_MS == 0:
                 number = tick * TICK_MS // MINUTE_MS - 1
-                minute_over(minute_row(self.guests, number=number, start_ms=self.start_ms))
-                waiting = len(self._standing) + len(self._called)
-                progress(len(self.guests) / len(moments), f"minute {number + 1:,}, {waiting:,} wait")
-        until_ms = self.start_ms + tick * TICK_MS
+                minute_over(self.book.row(number))
+                share = len(self.book.guests) / len(moments)
+                progress(share, f"minute {number + 1:,}, {self.book.waiting:,} wait")
         if tick * TICK_MS % MINUTE_MS:
-            minute_over(minute_row(self.guests, number=tick * TICK_MS // MINUTE_MS, start_ms=self.start_ms))
-        return Played(self.guests, until_ms, {}, polls)
+            minute_over(self.book.row(tick * TICK_MS // MINUTE_MS))
+        # Claims of the last second came within the second after its tick.
+        return Played(self.book.guests, self.start_ms + (tick + 1) * TICK_MS, {}, polls)
 
     def _second(self, tick: int, now_ms: int, came: int) -> int:
         """One second of the line; how many were heard of."""
@@ -132,14 +132,15 @@ class Simulation:
         if joined.status != "ok":
             raise LineLost(joined.status)
         for place in range(joined.first, joined.first + joined.count):
-            guest = Guest(joined_ms=joined.entered_ms)
-            self.guests.append(guest)
             if place < joined.first + joined.entered:
-                guest.entered_ms = joined.entered_ms
+                guest = Guest(joined_ms=joined.entered_ms)
+                self.book.come(guest)
+                self.book.enter(guest, joined.entered_ms)
                 continue
-            guest.queued = True
             eta_ms = schedule.eta_ms(snapshot.rank(place))
-            guest.told_s = None if eta_ms is None else max(1, ceil(eta_ms / 1000))
+            told_s = None if eta_ms is None else max(1, ceil(eta_ms / 1000))
+            guest = Guest(joined_ms=joined.entered_ms, queued=True, told_s=told_s)
+            self.book.come(guest)
             self._standing.append((place, guest))
 
     def _claim(self, now_ms: int) -> None:
@@ -169,7 +170,7 @@ class Simulation:
                 raise LineLost(f"{claimed.status}, places gone: {sum(each < 0 for each in claimed.results)}")
             for (_, guest), entered_ms in zip(people, claimed.results, strict=True):
                 if entered_ms != replies.WAIT:
-                    guest.entered_ms = entered_ms
+                    self.book.enter(guest, entered_ms)
         self._called = [each for each in self._called if each[1].entered_ms is None]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from .gate_report import Guest
+from .gate_report import Book, Guest, entered_ms_of
 
 TIMEOUT_S = 10.0
 CONNECTIONS = 64
@@ -99,13 +99,13 @@ class Crowd:
 
     client: GateClient
     zone_id: str
-    guests: list[Guest] = field(default_factory=list)
+    book: Book = field(default_factory=Book)
     errors: Counter[str] = field(default_factory=Counter)
     polls: int = 0
 
     async def visit(self, number: int) -> None:
         """Person `number` comes, and asks until they are let in."""
-        guest: Guest | None = None
+        guest: Guest | None = None  # once they are in line
         token = ""
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         while True:
@@ -113,20 +113,20 @@ class Crowd:
             now_ms = int(time.time() * 1000)
             if status != 200:
                 if status == GONE and guest is not None:
-                    guest.left_ms = now_ms
+                    self.book.leave(guest, now_ms)
                     return
                 await asyncio.sleep(USUAL_POLL_S)
                 continue
-            if guest is None:
-                guest = Guest(joined_ms=now_ms)
-                self.guests.append(guest)
             if answer["canEnter"]:
-                guest.enter(answer["pass"])
+                if guest is None:
+                    guest = Guest(joined_ms=now_ms)
+                    self.book.come(guest)
+                self.book.enter(guest, entered_ms_of(answer["pass"]))
                 return
-            if answer["token"] and not token:
-                # In line from here on; before, the zone gave no places.
-                guest.queued, guest.joined_ms, guest.told_s = True, now_ms, answer["waiting"]["etaSeconds"]
+            if guest is None and answer["token"]:  # a zone that is closed gives no places
                 token = answer["token"]
+                guest = Guest(joined_ms=now_ms, queued=True, told_s=answer["waiting"]["etaSeconds"])
+                self.book.come(guest)
             await asyncio.sleep(answer["waiting"]["pollingPeriod"] / 1000)
 
     async def _ask(self, token: str, address: str) -> Answer:
