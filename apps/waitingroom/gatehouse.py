@@ -84,9 +84,10 @@ class Gatehouse:
         if self._flush is not None:
             self._flush.cancel()
         tasks = [*self._loops, *self._beside]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks:  # a call to Redis that has just been answered may swallow the first
+            for task in tasks:
+                task.cancel()
+            tasks = list((await asyncio.wait(tasks, timeout=0.1))[1])
 
     # --- for the entrances ------------------------------------------------------------------------------------
 
