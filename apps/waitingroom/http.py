@@ -138,9 +138,8 @@ async def entry(body: bytes, scope: Scope) -> bytes:
     """`POST /traffic/entry`: who holds a ticket asks again. Without one it is a join."""
     asked = _asked(body)
     zone = await _zone(asked)
-    token = asked.get("token")
-    if type(token) is not str or not token:
-        _token(asked)
+    token = _token(asked)
+    if not token:
         return await _join(zone, asked, scope)
     try:
         claims = claims_of(token, zone.rules.zone_id)
