@@ -1,0 +1,111 @@
+"""Redis forgets everything, or goes away, while a line stands."""
+
+from collections.abc import Callable
+
+import pytest
+
+from apps.realtime import redis
+from apps.waitingroom import store
+from apps.waitingroom.rules import Mode, ZoneRules
+from tests.services.redis_server import RedisServer
+from tests.services.waiting import eventually_async
+from tests.services.web import WebServer
+
+from ..gate import line_of, zone_open
+from .crowd import Crowd
+
+pytestmark = pytest.mark.slow
+
+NewGate = Callable[..., WebServer]
+NewCrowd = Callable[..., Crowd]
+
+
+def fill(rules: ZoneRules, batches: range) -> None:
+    """A thousand people a batch, of whom nothing is heard again."""
+    zone = {"zone_id": rules.zone_id, "epoch": rules.epoch, "server": "elsewhere"}
+    replies = redis.run_now([store.join(**zone, batch=batch, count=1_000) for batch in batches])  # type: ignore[arg-type]
+    assert redis.first_error(replies) is None
+
+
+async def test_a_line_of_a_hundred_thousand_forms_again_in_the_same_order(
+    own_redis: RedisServer, gate: NewGate, crowd: NewCrowd
+) -> None:
+    rules = zone_open(mode=Mode.QUEUE_ALL, per_minute=1_200)
+    people = crowd("concert", gate(), gate())
+    front = await people.come(300)
+    fill(rules, range(1, 51))
+    middle = await people.come(20)
+    fill(rules, range(51, 101))
+    back = await people.come(20)
+    people.live(people.visitors)
+
+    async def inside(count: int) -> bool:
+        return len(people.inside) >= count
+
+    async def is_read() -> bool:
+        answers = [await middle[0].ask(door) for door in people.doors]
+        return min(answer["waiting"]["total"] for answer in answers) > 100_000
+
+    await eventually_async(is_read, deadline=5, every=0.5)  # by both gates
+    await eventually_async(lambda: inside(60), deadline=12)
+    ranks = {each.place: each.rank for each in (*middle, *back)}
+    assert (await line_of()).waiting > 100_000
+    own_redis.flush()
+    entered = len(people.inside)
+
+    async def stands_again() -> bool:
+        assert (await line_of()).waiting > 100_000
+        return True
+
+    await eventually_async(stands_again, deadline=5)
+    newcomers = await people.come(10)
+    assert min(each.place for each in newcomers) > max(each.place for each in back) + 1_000_000
+    # Who entered after the gates had read the line stands there again, and is taken out when nothing is heard of them.
+    assert 100_350 - len(people.inside) <= (await line_of()).waiting <= 100_350
+    await eventually_async(lambda: inside(entered + 120), deadline=20)  # and goes on
+    await people.end()
+    for visitor in (*middle, *back, *newcomers):
+        told = [rank for _, rank in visitor.ranks]
+        assert told == sorted(told, reverse=True)  # nobody was ever told a worse rank
+    assert [each for each in people.visitors if each.granted] == front[: len(people.inside)]
+    in_order = sorted((*middle, *back, *newcomers), key=lambda each: each.place)
+    finally_told = [(await each.ask(people.doors[0]))["waiting"]["rank"] for each in in_order]
+    assert finally_told == sorted(set(finally_told))
+    assert all(each.rank <= ranks[each.place] for each in (*middle, *back))
+    people.check(1_200)
+
+
+async def test_each_zones_fail_mode_holds_while_redis_is_away(
+    own_redis: RedisServer, gate: NewGate, crowd: NewCrowd
+) -> None:
+    zone_open(zone_id="closed", mode=Mode.QUEUE_ALL, per_minute=60)
+    zone_open(zone_id="opened", mode=Mode.QUEUE_ALL, per_minute=60, fail_open=True)
+    server = gate()
+    closed, opened = crowd("closed", server), crowd("opened", server)
+    only = closed.doors[0]
+    held, let_in = (await closed.come(20))[-1], (await opened.come(20))[-1]
+    own_redis.stop(keep=True)
+
+    async def knows() -> bool:
+        return (await held.ask(only))["state"] == "holding"
+
+    await eventually_async(knows, deadline=8, every=0.6)
+    assert held.rank > 6  # where it stood
+
+    async def enters() -> bool:
+        return bool((await let_in.ask(only))["canEnter"])
+
+    await eventually_async(enters, deadline=2, every=0.6)
+    status, newcomer = await only.post("wait", {"zoneId": "closed"})
+    assert (status, newcomer["state"], newcomer["token"], newcomer["canEnter"]) == (200, "holding", "", False)
+    status, newcomer = await only.post("wait", {"zoneId": "opened"})
+    assert (status, newcomer["state"], newcomer["canEnter"]) == (200, "admitted", True)
+    own_redis.start()
+    closed.live(closed.visitors)
+
+    async def goes_on() -> bool:
+        return len(closed.inside) >= 8 and held.state == "waiting"
+
+    await eventually_async(goes_on, deadline=20)
+    await closed.end()
+    closed.check(60)
