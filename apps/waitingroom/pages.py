@@ -167,7 +167,6 @@ def _page(status: int, template: str, context: dict[str, Any], *more: Header) ->
 
 def _texts() -> dict[str, Any]:
     """What wait.js says: by state what is the matter, and what it means. {n} is the idle limit in seconds."""
-    idle = _("Your place is kept for {n} seconds without a connection.")
     return {
         "states": {
             "connecting": [_("Finding your place…"), ""],
@@ -183,25 +182,23 @@ def _texts() -> dict[str, Any]:
                 _("At {time} everyone who is here gets a place by draw. Being early brings no advantage."),
             ],
             "holding": [_("On hold"), _("The line cannot be read for the moment. You keep your place.")],
-            "offline": [_("You are offline"), idle],
-            "error": [_("No answer"), idle],
+            "offline": [_("You are offline"), ""],
+            "error": [_("No answer"), ""],
             "evicted": [_("We lost you"), ""],
             "cleared": [_("The line was emptied"), ""],
             "left": [_("You have left the line"), _("You can close this page.")],
             "gone": [_("This waiting room is gone"), _("There is nothing to wait for here any more.")],
             "refused": [
                 _("This link leads nowhere"),
-                _("It names a page to which this waiting room may not send anyone. Go back and try again."),
+                _("This waiting room may not send you there. Go back and try again."),
             ],
             "looped": [
                 _("Your pass was not accepted"),
-                _("The page that you are waiting for keeps sending you back. Try it once more, or get in line again."),
+                _("That page keeps sending you back. Try once more, or get in line again."),
             ],
         },
         "lost": {
-            "evicted": _(
-                "Away for more than {n} seconds, you lost your place to those behind. You start at the end."
-            ),
+            "evicted": _("Away for more than {n} seconds, you lost your place to those behind. You start at the end."),
             "cleared": _("The manager emptied the line, so you start anew."),
         },
         "place": _("Your place in line"),
@@ -210,6 +207,6 @@ def _texts() -> dict[str, Any]:
         "slowed": _("Fewer people are let in than before, so it takes longer."),
         "again": _("trying again in {n} s"),
         "kept": _("Your place is kept for {n} s more."),
-        "risk": _("Your place may be lost by now. This page finds out as soon as it can."),
+        "risk": _("Your place may be lost by now."),
         "minutes": _("Time left in minutes: {n}"),
     }

@@ -13,6 +13,7 @@ const locale = document.documentElement.lang;
 const number = new Intl.NumberFormat(locale).format;
 const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+const inSeconds = (ms) => number(Math.max(0, Math.ceil(ms / 1000)));
 const find = (part) => document.querySelector(`[data-${part}]`);
 const page = document.querySelector(".panel");
 const query = new URLSearchParams(location.search);
@@ -26,6 +27,7 @@ const HANDED = `fullhouse-handed:${zone}`;
 const OPENS = ["before", "prequeue"];
 const LOST = ["evicted", "cleared", "left"]; // a place may be taken again
 
+const tabs = window.BroadcastChannel && new BroadcastChannel(KEY);
 let ticket = null;
 let line = new Line();
 let answer = null; // the last good one
@@ -76,7 +78,7 @@ function use(kept) {
 async function post(what, body) {
   const response = await fetch(`/traffic/${what}`, {
     method: "POST",
-    headers: { "Content-Type": "application/json", "Accept-Language": locale },
+    headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ zoneId: zone, ...body }),
     signal: AbortSignal.timeout(ANSWER_MS),
   });
@@ -90,15 +92,18 @@ const poll = () => post("entry", { token: ticket.token });
 
 /** Get in line, or find that another tab of this browser has done so meanwhile. */
 function join() {
-  const once = async () => {
-    use(load());
-    if (ticket) return poll();
-    const reply = await post("wait", {});
-    if (reply.body.token) keep({ token: reply.body.token, first: 0 });
-    return reply;
-  };
-  // Browsers have no locks on pages without TLS.
-  return navigator.locks ? navigator.locks.request(KEY, once) : once();
+  return new Promise((done, failed) => {
+    const once = async () => {
+      use(load());
+      const reply = await (ticket ? poll() : post("wait", {}));
+      if (reply.body.token) keep({ first: 0, ...ticket, token: reply.body.token });
+      done(reply);
+      // Other processes of a browser see what is stored a moment later (4 of 25 took two places): hold the lock so long.
+      await new Promise((later) => setTimeout(later, 300));
+    };
+    // Browsers have no locks on pages without TLS.
+    (navigator.locks ? navigator.locks.request(KEY, once) : once()).catch(failed);
+  });
 }
 
 async function ask() {
@@ -110,7 +115,7 @@ async function ask() {
     const reply = await (ticket ? poll() : join());
     busy = false;
     if (stopped) return;
-    if (reply.status === 200) accept(reply.body);
+    if (reply.status === 200) hear(reply.body);
     else if (reply.status === 404) stop("gone");
     else if (reply.status === 401 || reply.status === 410) lose(reply.body.error);
     else if (reply.status === 429) schedule(backoffIn(1, IDLE_MS, reply.retryAfter));
@@ -125,6 +130,12 @@ function schedule(ms, what = ask) {
   clearTimeout(timer);
   due = performance.now() + ms;
   timer = setTimeout(what, ms);
+}
+
+/** An answer of ours: the other tabs take it, too, and need not ask for themselves. */
+function hear(body) {
+  tabs?.postMessage(body);
+  accept(body);
 }
 
 function accept(body) {
@@ -155,7 +166,7 @@ function fail(retryAfter) {
   render();
 }
 
-/** The place is no more. Another tab may have a new one; otherwise get in line again, and say so if it was waited for. */
+/** The place is no more. Another tab may have a new one; else get in line again, and say so if it was waited for. */
 function lose(why) {
   const kept = load();
   if (kept && kept.token !== ticket?.token) {
@@ -167,7 +178,7 @@ function lose(why) {
   if (why !== "evicted" && why !== "cleared") return fail(0);
   find("lost").textContent = fill(texts.lost[why], { n: number(idle) });
   find("lost").hidden = false;
-  // A whole line may have been lost at once: it does not come back at once.
+  // Who was lost with a whole line does not come back with all of it at once.
   stop(why);
   schedule(4000 + 4000 * Math.random(), again);
   render();
@@ -175,7 +186,6 @@ function lose(why) {
 
 function again() {
   clearTimeout(timer);
-  if (stopped === "left" || stopped === "looped") keep(null);
   stopped = null;
   answer = null;
   use(load());
@@ -190,7 +200,7 @@ function stop(why) {
   render();
 }
 
-/** Let in. A page that sends us back with the same pass time and again does not take it: say so, and do not circle. */
+/** Let in. A page that sends us back with the same pass again and again does not take it: do not circle. */
 function enter(pass) {
   const last = stored(sessionStorage, HANDED);
   const times = last?.pass === pass && Date.now() - last.at < 60_000 ? last.times + 1 : 1;
@@ -214,11 +224,10 @@ function leave() {
 
 function listen() {
   if (!document.hidden || socket || !ticket || stopped) return;
-  const origin = location.origin.replace("http", "ws");
-  socket = new WebSocket(`${origin}/ws/zones/${zone}/?token=${encodeURIComponent(ticket.token)}`);
+  socket = new WebSocket(`${location.origin.replace("http", "ws")}/ws/zones/${zone}/?token=${ticket.token}`);
   socket.onmessage = (event) => {
     const frame = JSON.parse(event.data);
-    if (frame.type === "line") accept(frame);
+    if (frame.type === "line") hear(frame);
   };
   socket.onclose = () => {
     socket = null;
@@ -256,13 +265,13 @@ function render() {
   let [status, words] = texts.states[state];
   if (state === "waiting" && answer.slowed) words = texts.slowed;
   if (trouble && ticket && answer && !stopped) {
-    const kept = Math.ceil((heardAt + IDLE_MS - now) / 1000);
-    words = kept > 0 ? fill(texts.kept, { n: number(kept) }) : texts.risk;
+    const kept = heardAt + IDLE_MS - now;
+    words = kept > 0 ? fill(texts.kept, { n: inSeconds(kept) }) : texts.risk;
   }
   set(find("status"), status);
   set(find("words"), fill(words, { n: number(idle), time: answer?.opensAt ? moment.format(answer.opensAt) : "" }));
   const retries = ["error", "evicted", "cleared"].includes(state);
-  set(find("fresh"), retries ? fill(texts.again, { n: number(Math.max(0, Math.ceil((due - now) / 1000))) }) : "");
+  set(find("fresh"), retries ? fill(texts.again, { n: inSeconds(due - now) }) : "");
   set(find("label"), opens ? texts.opens : texts.place);
   set(find("figure"), opens ? time : rank ? number(rank) : "—");
   const bare = !rank && state !== "connecting";
@@ -288,10 +297,9 @@ function speak(state, status, rank, left, now) {
   if (state === saidState && !worthSaying(said, rank, now)) return;
   saidState = state;
   said = { rank, at: now };
-  const parts = [status];
-  if (rank) parts.push(`${texts.place}: ${number(rank)}`);
-  if (rank && left) parts.push(fill(texts.minutes, { n: number(Math.ceil(left / 60)) }));
-  set(find("say"), `${parts.join(". ")}.`);
+  const place = rank && `${texts.place}: ${number(rank)}`;
+  const time = rank && left && fill(texts.minutes, { n: number(Math.ceil(left / 60)) });
+  set(find("say"), [status, place, time].filter(Boolean).join(". "));
 }
 
 // --- what happens around us
@@ -302,6 +310,7 @@ addEventListener("offline", () => {
   trouble = "offline";
   render();
 });
+if (tabs) tabs.onmessage = ({ data }) => !busy && !stopped && data.token === ticket?.token && accept(data);
 addEventListener("storage", (event) => {
   if (event.key !== KEY || (stopped && !LOST.includes(stopped))) return;
   if (stored(localStorage, KEY)?.left) {
@@ -321,7 +330,10 @@ document.addEventListener("visibilitychange", () => {
   ask();
 });
 addEventListener("pageshow", (event) => event.persisted && location.reload());
-find("again").addEventListener("click", again);
+find("again").addEventListener("click", () => {
+  if (stopped === "looped") keep(null);
+  again();
+});
 find("leave").addEventListener("click", () => find("sure").showModal());
 find("sure").addEventListener("close", () => find("sure").returnValue === "leave" && leave());
 // Whose pass was refused asks for a new place; who comes from another site brings the ticket that gate.js got there.

@@ -95,8 +95,7 @@ def test_the_second_waits_counts_down_and_is_let_in(house: House, person: Callab
         expect_place(tab, 2, 0)
     assert ticket(tabs[0]) == ticket(tabs[1]) != ""
     expect_place(second, 1, 1)
-    second.wait_for_event("requestfinished")
-    second.wait_for_function("window.left.length > 3")
+    second.wait_for_function("window.left.length > 4")
 
     left = [seconds(shown) for shown in second.evaluate("window.left")]
     assert left == sorted(left, reverse=True)
@@ -105,7 +104,7 @@ def test_the_second_waits_counts_down_and_is_let_in(house: House, person: Callab
     assert len(second.evaluate("window.say")) == 1
     assert second.evaluate("window.say[0]").startswith("You are next. Your place in line: 1. Time left in minutes: ")
     assert second.title() == "1 · The Hall"
-    assert set(requests) == {f"{server.base_url}/traffic/entry"}
+    assert set(requests) <= {f"{server.base_url}/traffic/entry"}
 
     change(per_minute=600)
     expect_inside(second)
@@ -187,6 +186,17 @@ def test_the_page_tells_what_the_manager_does(house: House, person: Callable[...
     change(mode="bypass")
     expect_inside(page)
     expect_inside(kpage)
+
+    # A site that sends people back with a good pass does not make them run in circles.
+    used = page.url
+    for _ in range(2):
+        page.goto(server.base_url + WAIT)
+        page.wait_for_url(used)
+    page.goto(server.base_url + WAIT)
+    expect_status(page, "Your pass was not accepted")
+    page.get_by_role("button", name="Get in line again").click()
+    expect_inside(page)
+    assert page.url != used
 
 
 def test_an_interrupted_page_says_so_and_goes_on(house: House, person: Callable[..., Person]):
