@@ -21,7 +21,7 @@ class Pulse:
     waiting_count: int = 0
     called_living: int = 0  # called, heard of lately, not yet entered
     minute_used: int = 0  # entries that count against the sliding minute
-    log_oldest_ms: int = 0  # when the oldest of them was, to 100 ms; 0 if there is none
+    log_oldest_ms: int = 0  # when the oldest of them was, to 10 ms; 0 if there is none
     rev: int = 0  # whose bits these are
     rules_version: int = 0
     restored_at: int = 0  # when the line was last in doubt or restored; 0 if never

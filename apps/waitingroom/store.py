@@ -16,7 +16,7 @@ Keys of one zone Z:
     line:{Z}:entered          bitmap  who went in
     line:{Z}:seen:<epoch s>   bitmap  who was heard of in the 10 s (longer for long idle limits) from then on
     line:{Z}:windows          hash    number of a 6-second window -> entries, the last twelve
-    line:{Z}:log              list    bucket:entries, by 100 ms, of the sliding minute
+    line:{Z}:log              list    bucket:entries, by 10 ms, of the sliding minute
     line:{Z}:passes:<block>   string  when each place from block * 512 on entered, six bytes a place, 0 if it did not
     line:{Z}:spent:<minute>:<block>  hash  single-use passes issued then that were used -> mark of the call
     line:{Z}:batch:<server>   string  the last batch of joins of a gate process, and what it was answered

@@ -50,8 +50,8 @@ class PlainLine:
 
     @property
     def minute_used(self) -> int:
-        """An entry counts until the end of its tenth of a second is a minute old."""
-        return sum(moment // 100 * 100 + 100 > self.now - MINUTE for moment in self.entries)
+        """An entry counts until the end of its hundredth of a second is a minute old."""
+        return sum(moment // 10 * 10 + 10 > self.now - MINUTE for moment in self.entries)
 
     @property
     def window_room(self) -> int:
@@ -118,7 +118,7 @@ class PlainLine:
         if self.is_free or (self.is_calling and not self.waiting):
             self.front = self.next
         elif is_new and self.is_calling:
-            self._call(self.window_room)
+            self._call(self.window_room - self.called_living)
 
     def _call(self, places: int) -> None:
         if places > 0:

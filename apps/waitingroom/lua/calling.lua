@@ -78,18 +78,8 @@ local function called_living()
   return living
 end
 
--- The first step of a new window calls as many as the window has room for. Windows in which nobody spoke call nothing.
-local function call_window()
-  local is_new = window > head.window
-  head.window = window
-  if is_free() or (is_calling() and head.waiting == 0) then
-    head.front = head.next
-  elseif is_new and is_calling() then
-    call_more(window_room())
-  end
-end
-
--- Call more if those who are called and still speak are too few for the room that is left. Returns how many are called.
+-- Call as many as the window has room for, less those who are called already and still speak: the longer they take, the
+-- fewer come after them, so nobody is overtaken by more than a window. Returns how many are called.
 local function call_on()
   local called = called_living()
   if is_calling() and head.waiting > 0 then
@@ -100,6 +90,17 @@ local function call_on()
     end
   end
   return called
+end
+
+-- The first step of a new window calls. Windows in which nobody spoke call nothing.
+local function call_window()
+  local is_new = window > head.window
+  head.window = window
+  if is_free() or (is_calling() and head.waiting == 0) then
+    head.front = head.next
+  elseif is_new then
+    call_on()
+  end
 end
 
 -- How many may enter at this moment while a line stands; a newcomer needs only the minute (see join.lua).

@@ -5,7 +5,7 @@
 -- time never runs backwards: a step back of up to a minute is waited out; a larger one is believed, and the line is in
 -- doubt (below).
 --
--- Entries are counted twice. By window of six seconds, aligned to the epoch, for the shares; and in a log of 100 ms
+-- Entries are counted twice. By window of six seconds, aligned to the epoch, for the shares; and in a log of 10 ms
 -- buckets for the sliding minute: a bucket leaves when its end is 60,000 ms old, so no 60 seconds ever hold more than N.
 --
 -- Doubt: another Redis process than the last one speaks (failover, restart), or the clock was set back: moments may be
@@ -14,7 +14,7 @@ local HEAD = KEYS[1]
 local RULES, WAITING, ENTERED = HEAD .. ':rules', HEAD .. ':waiting', HEAD .. ':entered'
 local LOG, WINDOWS = HEAD .. ':log', HEAD .. ':windows'
 
-local WINDOW, MINUTE, BUCKET = 6000, 60000, 100
+local WINDOW, MINUTE, BUCKET = 6000, 60000, 10
 local WINDOWS_KEPT = 12
 local CLOCK_BACK = 60000 -- a step back by more than this is believed
 local GRACE = 60000      -- after doubt or loss, tickets that turn up are put back for so long
