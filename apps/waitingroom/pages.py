@@ -171,7 +171,7 @@ def _texts() -> dict[str, Any]:
         "states": {
             "connecting": [_("Finding your place…"), ""],
             "waiting": [_("In line"), _("Keep this page open: it takes you in by itself.")],
-            "next": [_("You are next"), _("Only a moment more. Keep this page open.")],
+            "next": [_("You are next"), _("Keep this page open: it takes you in by itself.")],
             "resumed": [_("Connected again"), _("You are still in line, at the same place.")],
             "admitted": [_("It is your turn"), _("Taking you in…")],
             "paused": [_("The line is paused"), _("Nobody is let in for the moment. You keep your place.")],
