@@ -140,6 +140,11 @@ class PlainLine:
 
     # --- calls ----------------------------------------------------------------------------------------------------
 
+    def look(self, given: int) -> None:
+        """What every call does first."""
+        self._open(given)
+        self._call_window()
+
     def pulse(self, given: int, seen: Iterable[int]) -> None:
         self._open(given)
         if self.now - self.pulsed_at > 15_000:
@@ -158,8 +163,7 @@ class PlainLine:
 
     def join(self, given: int, count: int) -> tuple[list[int], int]:
         """Places, and how many of them entered at once; no places if the zone takes nobody."""
-        self._open(given)
-        self._call_window()
+        self.look(given)
         if self.rules.mode is Mode.BLOCKED or not (self.is_open or self.is_free):
             return [], 0
         places = list(range(self.next, self.next + count))
@@ -178,8 +182,7 @@ class PlainLine:
         return places, entering
 
     def claim(self, given: int, places: Iterable[int]) -> dict[int, int]:
-        self._open(given)
-        self._call_window()
+        self.look(given)
         if self.now - self.restored_at < 60_000:
             for place in set(places):
                 if self._put_back(place):
@@ -202,16 +205,14 @@ class PlainLine:
 
     def leave(self, given: int, places: Iterable[int]) -> list[int]:
         """Which of them were waiting."""
-        self._open(given)
-        self._call_window()
+        self.look(given)
         left = [place for place in sorted(set(places)) if place in self.people and self.people[place].is_waiting]
         for place in left:
             self.people[place].is_waiting = False
         return left
 
     def evict(self, given: int) -> int:
-        self._open(given)
-        self._call_window()
+        self.look(given)
         return self._evict()
 
     def _evict(self) -> int:

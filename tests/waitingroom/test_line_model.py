@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from apps.realtime.redis import sync_client
 from apps.waitingroom.rules import Mode
+from apps.waitingroom.store import Joined
 from tests.waitingroom.line_stage import Line, places_of
 from tests.waitingroom.plain_line import PlainLine
 
@@ -54,8 +55,9 @@ class LineMachine(RuleBasedStateMachine):
         self.known: list[int] = []  # every place that was given
         self.inside: set[int] = set()  # who entered
         self.moments: list[int] = []  # when
+        self.joined: Joined | None = None  # what the last batch was answered
         if crowd:
-            self.join(crowd, 1)
+            self.join(crowd)
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
@@ -84,22 +86,28 @@ class LineMachine(RuleBasedStateMachine):
         if certainty == 0:
             self.line.at -= step
 
-    @rule(count=st.sampled_from([1, 2, 5, 9, 30, 130]), times=st.integers(1, 2))
-    def join(self, count: int, times: int) -> None:
-        """Newcomers; their batch may be sent twice."""
+    @rule(count=st.sampled_from([1, 2, 5, 9, 30, 130]))
+    def join(self, count: int) -> None:
+        """Newcomers."""
         places, entered = self.plain.join(self.line.now_ms, count)
-        moment = self.plain.now
-        for batch in [self.line.batch + 1] * times:
-            joined = self.line.join(count, batch=batch)
-            if not places:
-                assert joined.status == "closed"
-            else:
-                assert (joined.status, joined.first, joined.count) == ("ok", places[0], count)
-                assert (joined.entered, joined.entered_ms) == (entered, moment)
-                assert not joined.shuffled
-        self.line.batch += 1
+        joined = self.line.join(count)
+        if not places:
+            assert joined.status == "closed"
+            self.joined = None
+        else:
+            assert (joined.status, joined.first, joined.count) == ("ok", places[0], count)
+            assert (joined.entered, joined.entered_ms) == (entered, self.plain.now)
+            assert not joined.shuffled
+            self.joined = joined
         self.known += places
         self._entered(places[:entered], in_line=False)
+
+    @rule()
+    def join_again(self) -> None:
+        """The last batch that got places is sent again, at any later time."""
+        if self.joined:
+            self.plain.look(self.line.now_ms)
+            assert self.line.join(self.joined.count, batch=self.line.batch) == self.joined
 
     @rule(which=SOME)
     def pulse(self, which: str) -> None:
@@ -200,7 +208,7 @@ class LineMachine(RuleBasedStateMachine):
 @pytest.mark.slow
 def test_redis_agrees_with_the_plain_line(redis_url: str) -> None:
     """`FULLHOUSE_MODEL_RUNS` asks for more lives than the few that every run can afford."""
-    runs = int(os.environ.get("FULLHOUSE_MODEL_RUNS", "40"))
+    runs = int(os.environ.get("FULLHOUSE_MODEL_RUNS", "80"))
     run_state_machine_as_test(
         LineMachine,
         settings=settings(

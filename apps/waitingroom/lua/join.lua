@@ -6,14 +6,17 @@
 -- Repeat:  the same batch of the same server is given the same answer; a server sends one batch at a time
 local refused = line_open(ARGV[2])
 if refused then return refused end
+call_window()
 
 local batch_key, batch = HEAD .. ':batch:' .. ARGV[3], ARGV[2] .. ':' .. ARGV[4]
 local packed = redis.call('GET', batch_key)
 if packed then
   local known = cmsgpack.unpack(packed)
-  if known[1] == batch then return known[2] end
+  if known[1] == batch then
+    line_close()
+    return known[2]
+  end
 end
-call_window()
 
 local newcomers = tonumber(ARGV[5])
 if rules.mode == 'blocked' or not (has_opened() or is_prequeue() or is_free()) then

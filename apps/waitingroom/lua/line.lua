@@ -1,5 +1,6 @@
 -- Put after bits.lua before every script that touches a line: its head, its rules, its clock and what the last minute
--- used. A script opens the line, does its step, and closes the line, which writes all that changed.
+-- used. A script opens the line, does its step, and closes the line, which writes all that changed: what opens it must
+-- close it, for the log is written at once and its total only then.
 --
 -- Time: ARGV[1] is now (epoch ms), or empty for Redis's own clock, so that gates whose clocks differ agree. The line's
 -- time never runs backwards: a step back of up to a minute is waited out; a larger one is believed, and the line is in
