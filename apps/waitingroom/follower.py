@@ -13,7 +13,8 @@ from apps.realtime.metrics import REDIS_FAILURES
 
 from . import store
 from .desk import Call, Desk
-from .outlook import Outlook
+from .foretold import Foretold
+from .outlook import Minute, Outlook
 from .pacing import Strain
 from .recovery import Recovery
 from .redis_clock import RedisClock
@@ -25,6 +26,9 @@ from .snapshot import Bitmap, Snapshot
 PULSE_EVERY_S = 1.0
 # Two pulses on the rhythm are never closer than this, also where an extra one came between.
 PULSE_APART_S = 0.25
+# Where so few enter, a second lost by each of them is room that nobody uses: the next is let in when the minute frees.
+FEW_A_MINUTE = 600
+ROOM_MARGIN_S = 0.01
 # A snapshot older than this: Redis is away, and the zone's fail mode holds.
 STALE_S = 5.0
 # For how long a reading of the line is awaited.
@@ -72,7 +76,8 @@ class Follower:
         self._outlook = Outlook(rules, None, now_ms=self.clock.now_ms())
         self._until = 0.0  # ticks: the outlook holds
         self._read_at = 0.0  # ticks of the pulse that read the snapshot
-        self._minute_used = 0
+        self._minute = Minute()
+        self._foretold = Foretold()
         self._waiting = 0
         self._awake_since: float | None = None
         self._heard_at = 0.0  # ticks when somebody last asked
@@ -123,6 +128,10 @@ class Follower:
         """Go by these rules from now on, unless newer ones are known."""
         if rules.version < self.rules.version or rules == self.rules:
             return
+        if (rules.mode, rules.opens_at_ms) != (self.rules.mode, self.rules.opens_at_ms) or (
+            rules.per_minute < self.rules.per_minute
+        ):
+            self._foretold = Foretold()
         self.rules = rules
         self._until = 0.0
         if rules.epoch != self._epoch:
@@ -141,7 +150,7 @@ class Follower:
         self.desk.is_held = False
         self._outlook = Outlook(self.rules, None, now_ms=self.clock.now_ms())
         self._until = 0.0
-        self._waiting = self._minute_used = 0
+        self._minute, self._foretold, self._waiting = Minute(), Foretold(), 0
 
     # --- the outlook ------------------------------------------------------------------------------------------
 
@@ -160,7 +169,8 @@ class Follower:
             self.rules,
             snapshot,
             now_ms=self.clock.at(ticks),
-            minute_used=self._minute_used,
+            minute=self._minute,
+            foretold=self._foretold,
             strain=self._house.strain.factor,
             is_away=is_away,
         )
@@ -267,16 +277,27 @@ class Follower:
         )
         self.recovery.read(snapshot, pulse.restored_at)
         self.desk.is_held = False
-        self._minute_used, self._waiting, self._read_at = pulse.minute_used, pulse.waiting_count, sent
+        self._minute = Minute(pulse.minute_used, pulse.log_oldest_ms, pulse.called_living)
+        self._waiting, self._read_at = pulse.waiting_count, sent
+        self._foretold.forget_below(pulse.front)
         self._owes_rules = pulse.rules_version < self.rules.version
         if pulse.rules_version > self.rules.version:
             self._house.look_again()
         self._review(self._ticks(), snapshot)
+        self._look_when_room_comes()
         reading, self._reading = self._reading, asyncio.Event()
         reading.set()
         if not self.desk.is_empty:
             self._flush_soon()  # also what failed before
         self._house.snapshot_came(self.rules.zone_id)
+
+    def _look_when_room_comes(self) -> None:
+        """Sockets of called people are claimed for when the line is read: read it when the next of few may enter."""
+        if self.sockets and self._minute.called_living and self.rules.per_minute <= FEW_A_MINUTE:
+            ticks, hope = self._ticks(), self.clock.ticks_at(self._outlook.claims_from_ms)
+            if ticks < hope < self.due:
+                self.due = max(hope + ROOM_MARGIN_S, ticks + PULSE_APART_S)
+                self._house.rouse()
 
     def _trouble(self, status: str) -> None:
         """The line is lost, or another one stands in its place."""

@@ -159,7 +159,7 @@ class ZoneKeeper(Follower):
         return Overview(
             state=outlook.state,
             waiting=self._waiting,
-            entering=self._minute_used,
+            entering=self._minute.used,
             eta_s=outlook.eta_newcomer_s(now_ms),
             opens_at_ms=outlook.opens_at_ms,
             stale=outlook.is_away or outlook.snapshot is None,

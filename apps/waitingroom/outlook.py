@@ -4,13 +4,19 @@ A keeper makes one for every snapshot and at every moment when the state changes
 been away for too long). `answer` says None where only Redis can tell: whoever may enter, or is not in the line.
 """
 
+from typing import NamedTuple
+
+from .foretold import Foretold
 from .outcomes import ADMITTED, BEFORE, BLOCKED, HOLDING, NOWHERE, PAUSED, PREQUEUE, WAITING, Outcome
-from .pacing import Pace
+from .pacing import CLAIM_MARGIN_MS, OPENING_MARGIN_MS, Pace
 from .rules import Mode, ZoneRules
 from .snapshot import Snapshot
 from .windows import WINDOW_MS, WINDOWS_A_MINUTE, Schedule, share, window_of
 
 SLOWED_FOR_MS = 300_000
+# An entry leaves the sliding minute when its bucket is a minute old (lua/line.lua).
+MINUTE_MS = 60_000
+ENTRY_BUCKET_MS = 10
 NEVER = float("inf")
 # Everybody goes in, and is counted.
 FREE = (Mode.BYPASS, Mode.OBSERVE)
@@ -35,17 +41,31 @@ def fails_open(rules: ZoneRules, now_ms: int) -> bool:
     return rules.fail_open and rules.per_minute > 0 and state_of(rules, now_ms) == WAITING
 
 
-def claims_from_ms(rules: ZoneRules, snapshot: Snapshot, minute_used: int) -> float:
-    """From when on a called place may claim with any hope, epoch ms: now if there is room, else the next opening."""
+def claims_from_ms(rules: ZoneRules, snapshot: Snapshot, minute_frees_ms: int) -> float:
+    """From when on a called place may claim with any hope, epoch ms: when a window has room, and the minute too."""
     if rules.mode in FREE:
         return 0
-    window, rate = window_of(snapshot.now_ms), rules.per_minute
-    if share(rate, window) > snapshot.used.get(window, 0) and minute_used < rate:
-        return 0
-    for later in range(window + 1, window + WINDOWS_A_MINUTE + 1):
-        if share(rate, later):
-            return later * WINDOW_MS
+    window = window_of(snapshot.now_ms)
+    for each in range(window, window + WINDOWS_A_MINUTE + 1):
+        moment = max(each * WINDOW_MS, minute_frees_ms)
+        if share(rules.per_minute, each) > snapshot.used.get(each, 0) and moment < (each + 1) * WINDOW_MS:
+            return moment
     return NEVER
+
+
+def room_left(per_minute: int, snapshot: Snapshot) -> int:
+    """How many the window of this snapshot still lets in, for all that the windows say."""
+    window = window_of(snapshot.now_ms)
+    before = sum(snapshot.used.get(each, 0) for each in range(window - WINDOWS_A_MINUTE + 1, window + 1))
+    return max(0, min(share(per_minute, window) - snapshot.used.get(window, 0), per_minute - before))
+
+
+class Minute(NamedTuple):
+    """What a pulse says beside the line itself."""
+
+    used: int = 0  # entries that count against the sliding minute
+    oldest_ms: int = 0  # when the oldest of them was, to ENTRY_BUCKET_MS
+    called_living: int = 0  # called, heard of lately, not yet entered
 
 
 class Outlook:
@@ -53,13 +73,16 @@ class Outlook:
 
     __slots__ = (
         "_admits",
-        "_claims_from_ms",
+        "_before",
+        "_foretold",
         "_is_free",
-        "_minute_used",
+        "_minute",
+        "_minute_frees_ms",
         "_pace",
         "_schedule",
         "_slowed",
         "changes_at_ms",
+        "claims_from_ms",
         "is_away",
         "lets_in",
         "opens_at_ms",
@@ -74,11 +97,12 @@ class Outlook:
         snapshot: Snapshot | None,
         *,
         now_ms: int,
-        minute_used: int = 0,
+        minute: Minute = Minute(),  # noqa: B008  a tuple never changes
+        foretold: Foretold | None = None,
         strain: float = 1.0,
         is_away: bool = False,
     ) -> None:
-        """`is_away`: Redis has not been heard for so long that the fail mode holds."""
+        """`minute` came with the snapshot. `is_away`: Redis has not been heard for so long that the fail mode holds."""
         self.rules = rules
         self.snapshot = snapshot
         self.is_away = is_away
@@ -86,17 +110,23 @@ class Outlook:
         by_rules = state_of(rules, now_ms)
         self.state = HOLDING if is_away and by_rules == WAITING else by_rules
         self.opens_at_ms = rules.opens_at_ms if self.state in (BEFORE, PREQUEUE) else None
-        self._pace = Pace(poll_ms=rules.poll_ms, idle_s=rules.idle_s, strain=strain)
+        per_window = -(-rules.per_minute // WINDOWS_A_MINUTE)
+        self._pace = Pace(poll_ms=rules.poll_ms, idle_s=rules.idle_s, per_window=per_window, strain=strain)
         self._slowed = 0 <= now_ms - rules.slowed_at_ms < SLOWED_FOR_MS
         self._admits = self.state == WAITING
         self._is_free = rules.mode in FREE
         moments = (rules.prequeue_from_ms, rules.opens_at_ms, rules.slowed_at_ms + SLOWED_FOR_MS)
         self.changes_at_ms: float = min((at for at in moments if at is not None and at > now_ms), default=NEVER)
         self._schedule: Schedule | None = None
-        self._claims_from_ms: float = 0
-        self._minute_used = minute_used
+        self.claims_from_ms: float = 0
+        self._minute = minute
+        is_full = 0 < rules.per_minute <= minute.used
+        self._minute_frees_ms = minute.oldest_ms + ENTRY_BUCKET_MS + MINUTE_MS if is_full else 0
+        self._foretold = Foretold() if foretold is None else foretold
+        self._before = 0  # called people who will take room of windows to come
         if snapshot is not None:
-            self._claims_from_ms = claims_from_ms(rules, snapshot, minute_used)
+            self.claims_from_ms = claims_from_ms(rules, snapshot, self._minute_frees_ms)
+            self._before = max(0, minute.called_living - room_left(rules.per_minute, snapshot))
             if self.state in (WAITING, BEFORE):
                 self._schedule = Schedule(
                     snapshot.now_ms, rules.per_minute, snapshot.used, opens_at_ms=self.opens_at_ms
@@ -111,7 +141,7 @@ class Outlook:
             snapshot = self.snapshot
             if snapshot is None or (place < snapshot.next and not snapshot.line.holds(place)):
                 return None
-            if self._admits and now_ms >= self._claims_from_ms and (place < snapshot.front or self._is_free):
+            if self._admits and now_ms >= self.claims_from_ms and (place < snapshot.front or self._is_free):
                 return None
         return self.waiting(place, joined_ms, client, now_ms)
 
@@ -126,14 +156,19 @@ class Outlook:
         elif place < snapshot.front:
             rank, total = 1, snapshot.total + 1
             eta_s = 1 if self._admits else None
-            period = self._pace.period(WINDOW_MS - now_ms % WINDOW_MS if self._admits else None, place)
+            hope_ms = self.claims_from_ms - now_ms if self._admits else NEVER
+            period = self._pace.period(None if hope_ms == NEVER else int(max(0, hope_ms)), place, CLAIM_MARGIN_MS)
         else:
             rank = snapshot.rank(place)
             total = snapshot.total if rank <= snapshot.total else rank
-            eta_ms = None if self._schedule is None else self._schedule.eta_ms(rank, now_ms)
-            if eta_ms is not None:
-                eta_s = -(-eta_ms // 1_000) or 1
-            period = self._pace.period(eta_ms, place)
+            opening_ms = self._opening_of(place, rank)
+            if opening_ms is None:
+                period = self._pace.period(None, place)
+            else:
+                eta_s = max(1, -(-(opening_ms - now_ms) // 1_000))
+                # The minute may free its room only later in that window.
+                turn_ms = max(opening_ms, self._minute_frees_ms + CLAIM_MARGIN_MS - OPENING_MARGIN_MS)
+                period = self._pace.period(max(0, turn_ms - now_ms), place)
         return Outcome(
             state,
             False,
@@ -149,6 +184,14 @@ class Outlook:
             self.opens_at_ms,
             self._slowed,
         )
+
+    def _opening_of(self, place: int, rank: int) -> int | None:
+        """When this place will be called, epoch ms, or was first told that it would be; None if nobody knows."""
+        schedule = self._schedule
+        window = None if schedule is None else schedule.window_for(rank + self._before)
+        if schedule is None or window is None:
+            return None
+        return max(self._foretold.keep(place, window) * WINDOW_MS, self.opens_at_ms or 0)
 
     def newcomer(self, client: str, now_ms: int, draw: int) -> Outcome:
         """What somebody is told who is given no place; `draw` (any number) spreads their return."""
@@ -182,14 +225,15 @@ class Outlook:
     def room(self, now_ms: int) -> float:
         """How many of the called may enter now, as far as the snapshot tells."""
         snapshot = self.snapshot
-        if snapshot is None or self.is_away or not self._admits or now_ms < self._claims_from_ms:
+        if snapshot is None or self.is_away or not self._admits or now_ms < self.claims_from_ms:
             return 0
         if self._is_free:
             return NEVER
         window = window_of(now_ms)
         return min(
             share(self.rules.per_minute, window) - snapshot.used.get(window, 0),
-            self.rules.per_minute - self._minute_used,
+            # Somebody of a full minute is about to leave it, or has left it since: one may try.
+            max(self.rules.per_minute - self._minute.used, 1 if self._minute_frees_ms else 0),
         )
 
     def eta_newcomer_s(self, now_ms: int) -> int | None:
@@ -199,12 +243,12 @@ class Outlook:
             return None
         if (
             not snapshot.line.count
-            and self._minute_used < self.rules.per_minute
+            and self._minute.used < self.rules.per_minute
             and self.rules.mode is not Mode.QUEUE_ALL
             and self.opens_at_ms is None
         ):
             return 0
-        eta_ms = self._schedule.eta_ms(snapshot.total + 1, now_ms)
+        eta_ms = self._schedule.eta_ms(snapshot.total + 1 + self._before, now_ms)
         return None if eta_ms is None else -(-eta_ms // 1_000) or 1
 
     def _opening_in(self, now_ms: int) -> int | None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.waitingroom.foretold import Foretold
 from apps.waitingroom.outcomes import NOWHERE, Outcome
-from apps.waitingroom.outlook import Outlook
+from apps.waitingroom.outlook import Minute, Outlook
 from apps.waitingroom.rules import Mode
 from apps.waitingroom.snapshot import Bitmap, Snapshot
 from apps.waitingroom.windows import Schedule, share
@@ -27,9 +28,16 @@ def snapshot(waiting: list[int], *, front: int = 0, next_: int = 0, **fields: An
 
 
 def outlook(
-    line: Snapshot | None, *, now_ms: int = NOON, is_away: bool = False, used: int = 0, **rules: Any
+    line: Snapshot | None,
+    *,
+    now_ms: int = NOON,
+    is_away: bool = False,
+    minute: Minute = Minute(),  # noqa: B008  a tuple never changes
+    foretold: Foretold | None = None,
+    **rules: Any,
 ) -> Outlook:
-    return Outlook(dataclasses.replace(CONCERT, **rules), line, now_ms=now_ms, is_away=is_away, minute_used=used)
+    rules_now = dataclasses.replace(CONCERT, **rules)
+    return Outlook(rules_now, line, now_ms=now_ms, is_away=is_away, minute=minute, foretold=foretold)
 
 
 def told(view: Outlook, place: int, now_ms: int = NOON) -> Outcome:
@@ -65,10 +73,13 @@ def test_redis_is_asked_about_who_may_enter_and_who_is_not_in_line() -> None:
 def test_a_called_place_does_not_ask_while_there_is_no_room() -> None:
     full_window = outlook(snapshot([3, 5], front=4, used={NOON_WINDOW: 6}))
     answer = told(full_window, 3)
-    assert (answer.rank, answer.total, answer.eta_s, answer.polling_ms) == (1, 2, 1, 6_000 + 350 + 3 * 617 % 1_000)
+    assert (answer.rank, answer.total, answer.eta_s, answer.polling_ms) == (1, 2, 1, 6_000 + 30 + 3 * 617 % 60)
     assert full_window.answer(3, NOON, "c", NOON + 6_000) is None  # the next window
-    full_minute = outlook(snapshot([3, 5], front=4), used=60)
-    assert told(full_minute, 3).rank == 1
+    full_minute = outlook(snapshot([3, 5], front=4), minute=Minute(60, NOON - 56_000))
+    answer = told(full_minute, 3)
+    assert (answer.rank, answer.polling_ms) == (1, 4_000 + 10 + 30 + 3 * 617 % 60)  # when the oldest entry leaves it
+    assert full_minute.answer(3, NOON, "c", NOON + 4_009) is not None
+    assert full_minute.answer(3, NOON, "c", NOON + 4_010) is None
     assert told(outlook(snapshot([3], front=4), per_minute=0), 3, NOON + 600_000).eta_s == 1
 
 
@@ -106,7 +117,7 @@ def test_before_the_opening() -> None:
     assert drawing.changes_at_ms == OPENING
     answer = told(drawing, 5, OPENING - 4_000)
     assert (answer.state, answer.rank, answer.total, answer.behind) == ("prequeue", 0, 3, 0)
-    assert (answer.eta_s, answer.opens_at_ms, answer.polling_ms) == (None, OPENING, 4_000 + 350 + 5 * 617 % 1_000)
+    assert (answer.eta_s, answer.opens_at_ms, answer.polling_ms) == (None, OPENING, 4_000 + 350 + 5 * 617 % 60)
     opened = outlook(snapshot([3, 5, 9], now_ms=OPENING), now_ms=OPENING, **rules)
     assert (told(opened, 5, OPENING).state, told(opened, 5, OPENING).rank) == ("waiting", 2)
     assert told(opened, 5, OPENING).opens_at_ms is None
@@ -167,7 +178,7 @@ def test_answers_agree_with_a_plain_look_at_the_line(
     waiting: set[int], front: int, rate: int, used: dict[int, int], after: int
 ) -> None:
     line = snapshot(sorted(waiting), front=front, next_=max(*waiting, front) + 1, used=used, now_ms=NOON + 1_000)
-    view = outlook(line, now_ms=NOON + 1_000, per_minute=rate, used=rate)  # the minute is full: nobody asks
+    view = outlook(line, now_ms=NOON + 1_000, per_minute=rate, minute=Minute(rate, NOON))  # full: nobody asks
     now_ms = NOON + 1_000 + after
     uncalled = sorted(place for place in waiting if place >= front)
     for place in waiting:
@@ -186,8 +197,9 @@ def test_answers_agree_with_a_plain_look_at_the_line(
 def test_how_many_of_the_called_may_claim_at_once() -> None:
     line = snapshot([3, 5], front=4, used={NOON_WINDOW: 4})
     assert outlook(line).room(NOON) == 2
-    assert outlook(line, used=59).room(NOON) == 1
-    assert outlook(line, used=60).room(NOON) == 0
+    assert outlook(line, minute=Minute(59, NOON)).room(NOON) == 1
+    assert outlook(line, minute=Minute(60, NOON)).room(NOON) == 0
+    assert outlook(line, minute=Minute(60, NOON - 59_000)).room(NOON + 1_010) == 1
     assert outlook(line).room(NOON + 6_000) == 6
     assert outlook(line, mode=Mode.PAUSED).room(NOON) == 0
     assert outlook(line, mode=Mode.BYPASS).room(NOON) == float("inf")
@@ -195,9 +207,33 @@ def test_how_many_of_the_called_may_claim_at_once() -> None:
     assert outlook(None).room(NOON) == 0
 
 
+def test_the_called_who_find_no_room_come_before_who_is_called_next() -> None:
+    waiting = list(range(20))
+    line = snapshot(waiting, front=10, used={NOON_WINDOW: 2})  # ten are called, and this window has room for four
+    view = outlook(line, minute=Minute(2, NOON - 1_000, called_living=10))
+    # Six of them use the next window; of those behind six each enter in the windows after it.
+    assert [told(view, place).eta_s for place in (10, 15, 16, 19)] == [12, 12, 18, 18]
+    assert told(outlook(line, minute=Minute(2, NOON - 1_000, called_living=4)), 10).eta_s == 6
+
+
+def test_a_time_once_told_is_not_taken_back() -> None:
+    told_before = Foretold()
+    line = snapshot(list(range(20)), front=5)
+    assert told(outlook(line, foretold=told_before), 12).eta_s == 12
+    unused = snapshot(list(range(20)), front=5, now_ms=NOON + 6_000)  # nobody was called: room was lost
+    later = outlook(unused, now_ms=NOON + 6_000, foretold=told_before)
+    assert told(later, 12, NOON + 6_000).eta_s == 6
+    assert told(later, 18, NOON + 6_000).eta_s == 18  # was told nothing before
+    assert told(outlook(unused, now_ms=NOON + 6_000), 12, NOON + 6_000).eta_s == 12
+    sooner = snapshot(list(range(11, 20)), front=5, now_ms=NOON + 6_000)
+    assert told(outlook(sooner, now_ms=NOON + 6_000, foretold=told_before), 18, NOON + 6_000).eta_s == 12
+    told_before.forget_below(5_000)
+    assert told(outlook(unused, now_ms=NOON + 6_000, foretold=told_before), 12, NOON + 6_000).eta_s == 12
+
+
 def test_a_newcomers_time() -> None:
     assert outlook(snapshot([])).eta_newcomer_s(NOON) == 0
-    assert outlook(snapshot([], used={NOON_WINDOW: 60}), used=60).eta_newcomer_s(NOON) == 60
+    assert outlook(snapshot([], used={NOON_WINDOW: 60}), minute=Minute(60, NOON)).eta_newcomer_s(NOON) == 60
     assert outlook(snapshot([]), mode=Mode.QUEUE_ALL).eta_newcomer_s(NOON) == 6
     assert outlook(snapshot(list(range(12)))).eta_newcomer_s(NOON) == 18
     assert outlook(snapshot([]), mode=Mode.PAUSED).eta_newcomer_s(NOON) is None
