@@ -95,7 +95,11 @@ def test_the_second_waits_counts_down_and_is_let_in(house: House, person: Callab
         expect_place(tab, 2, 0)
     assert ticket(tabs[0]) == ticket(tabs[1]) != ""
     expect_place(second, 1, 1)
-    second.wait_for_function("window.left.length > 4")
+    second.evaluate(
+        """() => new Promise((done) => {
+            const timer = setInterval(() => window.left.length > 4 && done(clearInterval(timer)), 100);
+        })"""
+    )
 
     left = [seconds(shown) for shown in second.evaluate("window.left")]
     assert left == sorted(left, reverse=True)
