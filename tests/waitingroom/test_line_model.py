@@ -102,10 +102,11 @@ class LineMachine(RuleBasedStateMachine):
         self.known += places
         self._entered(places[:entered], in_line=False)
 
-    @rule()
-    def join_again(self) -> None:
-        """The last batch that got places is sent again, at any later time."""
+    @rule(later=STEPS_MS)
+    def join_again(self, later: int) -> None:
+        """The last batch that got places is sent again, later."""
         if self.joined:
+            self.line.at += later
             self.plain.look(self.line.now_ms)
             assert self.line.join(self.joined.count, batch=self.line.batch) == self.joined
 
