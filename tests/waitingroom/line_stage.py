@@ -164,7 +164,7 @@ class Line:
         """`waiting`, `seen:1772334000`...: the key's full name; "" for the head."""
         return f"line:{{{self.zone_id}}}" + (f":{name}" if name else "")
 
-    def keys(self) -> set[str]:
+    def names(self) -> set[str]:
         """Every key of the zone, by its short name."""
         client: Any = sync_client()
         return {key.decode().removeprefix(self.key("")).lstrip(":") for key in client.scan_iter(self.key("") + "*")}
@@ -172,7 +172,7 @@ class Line:
     def lose(self) -> None:
         """Redis forgets everything of this zone."""
         client: Any = sync_client()
-        for name in self.keys():
+        for name in self.names():
             client.delete(self.key(name))
 
     def fail_over(self) -> None:

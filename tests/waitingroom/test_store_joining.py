@@ -214,14 +214,14 @@ def test_a_line_that_is_not_there_or_of_another_epoch_is_not_touched(line: Line)
     assert stranger.join(1) == Joined(status="lost")
     assert (stranger.pulse().status, stranger.evict().status, stranger.leave(1).status) == ("lost", "lost", "lost")
     assert store.claim_read(run_one(store.claim(zone_id="stranger", epoch=1, places=[(1, 0)]))).status == "lost"
-    assert (stranger.keys(), stranger.status()) == (set(), None)
+    assert (stranger.names(), stranger.status()) == (set(), None)
     line.epoch = 2
-    before = line.keys()
+    before = line.names()
     assert line.join(1) == Joined(status="epoch", epoch=1)
     pulse = line.pulse()
     assert (pulse.status, pulse.epoch, pulse.bits) == ("epoch", 1, None)
     assert line.leave(1).status == "epoch"
-    assert line.keys() == before
+    assert line.names() == before
 
 
 def test_the_largest_calls_are_within_what_lua_unpacks(line: Line) -> None:
