@@ -2,9 +2,10 @@
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .handshake import accept_key_of
+from .http_cycle import LeanCycle
 from .protocol import LeanWebSocketProtocol
 
 # A connection that has not finished its first request's headers by then is dropped: it holds a file and says nothing.
@@ -25,6 +26,8 @@ class LeanHttpProtocol(HttpToolsProtocol):
         """The first request is whole: stop the clock."""
         self.header_timer.cancel()
         super().on_headers_complete()
+        if type(self.cycle) is RequestResponseCycle:  # it was made just now; its task has not begun
+            self.cycle.__class__ = LeanCycle
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock, which would otherwise keep the connection in memory."""

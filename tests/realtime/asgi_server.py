@@ -48,6 +48,7 @@ async def serving(application: Application, *, ping_interval: float = 20.0) -> A
         ws_ping_interval=ping_interval,
         lifespan="off",
         log_config=None,
+        access_log=False,  # as `serve` does
         interface="asgi3",
     )
     config.load()
