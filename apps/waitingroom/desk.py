@@ -35,15 +35,23 @@ class Seated(NamedTuple):
 
 
 class Desk:
-    """Joins, claims and leaves of one zone. `trouble(status)` is called when Redis answers lost or epoch."""
+    """Joins, claims and leaves of one zone."""
 
     def __init__(
-        self, zone_id: str, server: str, flush_soon: Callable[[], None], trouble: Callable[[str], None]
+        self,
+        zone_id: str,
+        server: str,
+        *,
+        flush_soon: Callable[[], None],
+        trouble: Callable[[str], None],
+        entered: Callable[[int], None],
     ) -> None:
+        """`trouble` hears when Redis answers "lost" or "epoch", `entered` of each place that was let in."""
         self._zone_id = zone_id
         self._server = server
         self._flush_soon = flush_soon
         self._trouble = trouble
+        self._entered = entered
         self.is_held = False  # Redis lost the line: joins wait until it stands again
         self._joiners: deque[asyncio.Future[Seated]] = deque()
         self._batch = 0
@@ -167,9 +175,12 @@ class Desk:
                 self._trouble(claimed.status)
                 claimed = None
         for number, (place, _) in enumerate(part):
+            result = None if claimed is None else claimed.results[number]
+            if result is not None and result > 0:
+                self._entered(place)
             future = self._answers.pop(place, None)
             if future is not None and not future.done():
-                future.set_result(None if claimed is None else claimed.results[number])
+                future.set_result(result)
 
     def _left(self, leaving: Leaving, reply: Any) -> None:
         if isinstance(reply, Exception):

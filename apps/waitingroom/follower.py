@@ -33,6 +33,8 @@ ROOM_MARGIN_S = 0.01
 STALE_S = 5.0
 # For how long a reading of the line is awaited.
 READING_PATIENCE_S = 2.0
+# For so long after a loss tickets that turn up are put back (see lua/line.lua).
+GRACE_MS = 60_000
 # Nobody asked, no socket is open and nobody waits: after this long the line is no longer read.
 IDLE_AFTER_S = 120.0
 
@@ -66,7 +68,9 @@ class Follower:
         self.clock = RedisClock(house.ticks)
         self.presence = Presence()
         self.recovery = Recovery(house.ticks)
-        self.desk = Desk(rules.zone_id, house.server, self._flush_soon, self._trouble)
+        self.desk = Desk(
+            rules.zone_id, house.server, flush_soon=self._flush_soon, trouble=self._trouble, entered=self._entered
+        )
         self.sockets = 0  # open here
         self.due = 0.0  # ticks of the next pulse
         self.is_pulsing = False
@@ -223,13 +227,22 @@ class Follower:
         if (command := self.recovery.command(self.rules, self.presence)) is not None:
             yield command, self._restored
         snapshot = self._outlook.snapshot
-        base, known_rev = (0, -1) if snapshot is None else (snapshot.line.base, snapshot.rev)
-        # A line that is lost takes no marks: they are kept for the one that is put back.
-        seen = None if self.recovery.lost_since is not None else self.presence.take(base)
+        known_rev = -1 if snapshot is None else snapshot.rev
+        seen = self._seen(snapshot)
         yield (
             store.pulse(zone_id=self.rules.zone_id, epoch=self._epoch, seen=seen, known_rev=known_rev),
             lambda reply: self._pulsed(ticks, seen, reply),
         )
+
+    def _seen(self, snapshot: Snapshot | None) -> tuple[int, bytes] | None:
+        """Who is to be told of as heard; a line that is lost takes no marks."""
+        if self.recovery.lost_since is not None:
+            return None
+        if snapshot is None:
+            return self.presence.take()
+        # Soon after a loss the snapshot lacks people, and what was heard of them puts them back.
+        is_whole = snapshot.now_ms - self.recovery.restored_at > GRACE_MS
+        return self.presence.take(snapshot.line.base, snapshot if is_whole else None)
 
     def _next_due(self, ticks: float) -> float:
         """Just after a whole second of Redis's clock, at which a window may open."""
@@ -298,6 +311,10 @@ class Follower:
             if ticks < hope < self.due:
                 self.due = max(hope + ROOM_MARGIN_S, ticks + PULSE_APART_S)
                 self._house.rouse()
+
+    def _entered(self, place: int) -> None:
+        self.presence.entered(place)
+        self.recovery.entered(place)
 
     def _trouble(self, status: str) -> None:
         """The line is lost, or another one stands in its place."""

@@ -6,7 +6,7 @@ While a line is lost newcomers wait, so that nobody is given the place of somebo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from apps.realtime.redis import Command
 
@@ -14,7 +14,7 @@ from . import store
 from .metrics import RESTORED
 from .rules import ZoneRules
 from .seen import Presence
-from .snapshot import Snapshot
+from .snapshot import Bitmap, Snapshot
 
 # A client asks every three seconds or so: after this long most of those who are here have shown their tickets.
 LISTEN_S = 3.0
@@ -29,6 +29,7 @@ class Recovery:
     restored_at: int = 0  # when it was last restored, as of then
     lost_since: float | None = None
     owed: Snapshot | None = None  # another process put the line back: this is what ours knew
+    _entered: set[int] = field(default_factory=set)  # places let in here since then
     _telling: tuple[Snapshot | None, tuple[int, bytes] | None] = (None, None)
 
     def lost(self) -> None:
@@ -39,13 +40,27 @@ class Recovery:
     def read(self, snapshot: Snapshot, restored_at: int) -> None:
         """The line was read. If somebody else had put it back meanwhile, what was known here is owed to it."""
         if self.known is not None and restored_at > self.restored_at and self.lost_since is None:
-            self.owed = self.known
+            self.owed = self._without_entered(self.known)
+        self._entered = {place for place in self._entered if snapshot.line.holds(place)}
         self.known, self.restored_at, self.lost_since = snapshot, restored_at, None
+
+    def entered(self, place: int) -> None:
+        """This place was let in since the line was read."""
+        self._entered.add(place)
+
+    def _without_entered(self, known: Snapshot) -> Snapshot:
+        """The line less whoever is known to have entered: Redis, having forgotten that, would let them hold a turn."""
+        base, bits = known.line.base, bytearray(known.line.data)
+        for place in self._entered:
+            if base <= place < base + len(bits) * 8:
+                bits[place - base >> 3] &= ~(128 >> (place - base & 7))
+        return replace(known, line=Bitmap(base, bytes(bits)))
 
     def forget(self) -> None:
         """The line was cleared, or this process stops following it."""
         self.known = self.owed = self.lost_since = None
         self.restored_at = 0
+        self._entered.clear()
 
     def command(self, rules: ZoneRules, presence: Presence) -> Command | None:
         """What Redis must be told to have the line again, if it is time to; `told` says what came of it."""
@@ -59,6 +74,8 @@ class Recovery:
                 return None
             presence.turn()
             presented = presence.take()
+        else:
+            known = self._without_entered(known)
         self._telling = known, presented
         return store.restore(rules=rules, known=known, presented=presented)
 

@@ -286,6 +286,22 @@ class TestRedisWiped:
         assert late.rank == keeper.snapshot.rank(late.place)  # type: ignore[union-attr]
         assert (await line_of()).waiting == before.waiting + 1
 
+    async def test_who_entered_a_moment_before_does_not_stand_there_again(self, redis_url: str) -> None:
+        zone_open(mode=Mode.QUEUE_ALL, per_minute=MANY)
+        gate = Gate()
+        keeper = await gate.zone()
+        outcomes = await gate.join(keeper, 5)
+        assert keeper.snapshot is not None
+        read_at = keeper.snapshot.now_ms
+        assert (await ask(keeper, ticket(outcomes[1]))).can_enter
+        if keeper.snapshot.now_ms == read_at:  # the line was not read since
+            assert keeper.snapshot.is_waiting(outcomes[1].place)
+        self.wipe()
+        await gate.house.tell_all()
+        await gate.house.tell_all()
+        await gate.house.tell_all()
+        assert (await line_of()).waiting == 4
+
     async def test_what_another_gate_knew_is_added(self, redis_url: str) -> None:
         ours, other = Gate(), Gate()
         keeper, outcomes = await self.line(ours)

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.waitingroom.seen import SEGMENT, Presence, bits_of
+from apps.waitingroom.seen import SEGMENT, SEGMENT_BYTES, Presence, bits_of
+from apps.waitingroom.snapshot import Bitmap, Snapshot
 
 from .line_stage import places_of
 
@@ -41,6 +42,44 @@ def test_nothing_is_taken_before_the_slot_ends_and_nothing_twice() -> None:
     presence.turn()
     assert presence.take() == (SEGMENT, bytes((70_000 - SEGMENT) // 8) + bytes([128 >> 70_000 % 8]))
     assert presence.take() is None
+
+
+def test_who_was_let_in_is_not_told_of() -> None:
+    presence = Presence()
+    for place in (3, 4, 5, SEGMENT + 4):
+        presence.poll(place)
+    presence.entered(4)
+    presence.turn()
+    presence.entered(SEGMENT + 4)  # polled at the end of the slot before
+    presence.entered(9)
+    assert taken(presence) == [3, 5]
+    presence.poll(4)
+    for _ in range(2):
+        presence.turn()
+    assert taken(presence) == [4]  # asks again
+
+
+@given(
+    heard=st.sets(PLACES, max_size=60),
+    waiting=st.sets(PLACES, max_size=60),
+    base=st.integers(0, 2),
+    next_=st.integers(0, 6 * SEGMENT),
+)
+def test_who_had_left_the_line_when_it_was_read_is_not_told_of(
+    heard: set[int], waiting: set[int], base: int, next_: int
+) -> None:
+    waiting = {place for place in waiting if place >= base * SEGMENT}
+    bits = bytearray(6 * SEGMENT_BYTES + 1)
+    for place in waiting:
+        bits[place - base * SEGMENT >> 3] |= 128 >> place % 8
+    presence = Presence()
+    for place in heard:
+        presence.poll(place)
+    presence.turn()
+    line = Bitmap(base * SEGMENT, bytes(bits).rstrip(b"\0"))
+    found = presence.take(line=Snapshot(epoch=1, now_ms=0, rev=1, front=0, next=next_, line=line, used={}))
+    told = [] if found is None else places_of(*found)
+    assert told == sorted(place for place in heard if place in waiting or place >= next_)
 
 
 @given(st.lists(st.lists(PLACES, max_size=40), max_size=4), st.integers(0, 3))

@@ -154,7 +154,8 @@ class Crowd:
     def check(self, per_minute: int) -> Counter[int]:
         """No window above its share, no minute above N, nobody two windows before somebody in front of them.
 
-        Entries by window are returned. Windows begin at whole seconds, so a pass tells its window exactly.
+        Windows in which nobody could enter do not count there. Entries by window are returned; windows begin at whole
+        seconds, so a pass tells its window exactly.
         """
         entered = [each.entered_s for each in self.inside]
         windows = Counter(second // 6 for second in entered)
@@ -162,8 +163,10 @@ class Crowd:
             assert entries <= share(per_minute, window), f"{entries} entered in window {window}"
         for second in set(entered):
             assert sum(second <= other < second + 60 for other in entered) <= per_minute
+        order = {window: number for number, window in enumerate(sorted(windows))}
         latest = 0
         for each in self.inside:
-            assert each.entered_s // 6 >= latest - 1, f"place {each.place} overtook somebody"
-            latest = max(latest, each.entered_s // 6)
+            number = order[each.entered_s // 6]
+            assert number >= latest - 1, f"place {each.place} overtook somebody"
+            latest = max(latest, number)
         return windows
