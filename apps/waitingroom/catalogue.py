@@ -33,6 +33,7 @@ class Catalogue:
         self._changed = changed
         self._dropped = dropped
         self._version = 0
+        self._is_behind = False
         self._missing: set[str] = set()  # not there at the last look: dropped if they are not at the next
 
     async def look(self, *, again: bool = False) -> None:
@@ -40,8 +41,12 @@ class Catalogue:
         version = int(await _one(store.catalog_version()) or 0)
         if version == self._version and self.is_read and not again and not self._missing:
             return
-        found = catalog_read(await _one(store.catalog()))
         was_wiped = version < self._version
+        if was_wiped and not self._is_behind:
+            self._is_behind = True  # or it was a replica that lags: look twice
+            return
+        self._is_behind = False
+        found = catalog_read(await _one(store.catalog()))
         for zone_id, text in found.items():
             self._take(zone_id, text)
         gone = self.rules.keys() - found.keys()

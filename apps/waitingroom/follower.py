@@ -6,16 +6,16 @@ every pulse brings it, and between two of them this machine's monotonic clock is
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
 from apps.realtime.metrics import REDIS_FAILURES
 
 from . import store
 from .desk import Call, Desk
 from .foretold import Foretold
+from .house import House
 from .outlook import Minute, Outlook
-from .pacing import Strain
 from .recovery import Recovery
 from .redis_clock import RedisClock
 from .replies import Pulse, pulse_read, restore_read
@@ -37,27 +37,6 @@ READING_PATIENCE_S = 2.0
 GRACE_MS = 60_000
 # Nobody asked, no socket is open and nobody waits: after this long the line is no longer read.
 IDLE_AFTER_S = 120.0
-
-
-class House(Protocol):
-    """What following a line asks of the process that it is in."""
-
-    server: str
-    ticks: Callable[[], float]
-    strain: Strain
-    phase_ms: int  # how long after a whole second this process pulses
-
-    def flush_soon(self, zone_id: str) -> None:
-        """The zone's desk has something to tell Redis."""
-
-    def rouse(self) -> None:
-        """A line is due to be read."""
-
-    def look_again(self) -> None:
-        """The catalogue has changed, says a line."""
-
-    def snapshot_came(self, zone_id: str) -> None:
-        """The zone's line was read."""
 
 
 class Follower:

@@ -8,7 +8,8 @@ import asyncio
 import random
 from typing import NamedTuple
 
-from .follower import Follower, House
+from .follower import Follower
+from .house import House
 from .outcomes import BEFORE, BLOCKED, CLEARED, EVICTED, SPENT, TOO_FAST, Outcome, refusal
 from .outlook import Outlook
 from .replies import GONE
@@ -101,7 +102,7 @@ class ZoneKeeper(Follower):
         """A newcomer: entered, in line with a place, or neither (closed to newcomers, Redis away)."""
         self.touch()
         outlook, draw = self._current(), random.getrandbits(16)
-        if outlook.is_away or (self.clock.is_known and outlook.state in (BLOCKED, BEFORE)):
+        if outlook.is_away:
             return outlook.newcomer(client, self.clock.now_ms(), draw)
         try:
             async with asyncio.timeout(JOIN_PATIENCE_S):

@@ -9,6 +9,7 @@ from apps.realtime import redis
 from apps.waitingroom import store
 from apps.waitingroom.keeper import ZoneKeeper
 from apps.waitingroom.outcomes import NOWHERE, Outcome
+from apps.waitingroom.replies import stats_read
 from apps.waitingroom.rules import Mode
 from tests.realtime.peers import turns
 from tests.services.redis_server import RedisServer
@@ -164,12 +165,11 @@ async def test_a_zone_that_takes_nobody(redis_url: str, mode: Mode) -> None:
     opens_at = int(gate.ticks()) * 1_000 + 2**42 if mode is Mode.OPEN else None
     zone_open(mode=mode, opens_at_ms=opens_at)
     keeper = await gate.zone()
-    outcome = await keeper.join("client")
+    [outcome] = await gate.join(keeper)
     assert (outcome.state, outcome.place) == ("blocked" if mode is Mode.BLOCKED else "before", NOWHERE)
-    # Redis says so, too, to a gate whose rules are a moment old.
-    seated = keeper.desk.join()
-    await gate.house.tell_all()
-    assert (await seated).place == NOWHERE
+    minute = keeper.clock.now_ms() // 60_000
+    replies = redis.run_now([store.stats("concert", minute - 1), store.stats("concert", minute)])
+    assert sum(stats_read(reply).refused for reply in replies) == 1
 
 
 async def test_everybody_enters_a_zone_that_lets_all_in(redis_url: str) -> None:

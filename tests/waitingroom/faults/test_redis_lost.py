@@ -72,7 +72,7 @@ async def test_a_line_of_a_hundred_thousand_forms_again_in_the_same_order(
     assert min(each.place for each in newcomers) > max(each.place for each in back) + 1_000_000
     # Nobody stands there again who had entered before the gates read the line.
     assert 100_350 - len(people.inside) <= (await line_of()).waiting <= 100_350 - entered
-    await eventually_async(lambda: inside(entered + 120), deadline=20)  # and goes on
+    await eventually_async(lambda: inside(entered + 60), deadline=20)  # and goes on
     await people.end()
     for visitor in (*middle, *back, *newcomers):
         told = [rank for _, rank in visitor.ranks]
