@@ -69,7 +69,7 @@ class LeanHttpConsumer(AsyncConsumer):
     body_seconds: ClassVar[float] = 5.0
     headers: ClassVar[tuple[Header, ...]] = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
     scope: dict[str, Any]
-    _headers_by_length: ClassVar[dict[int, list[Header]]] = {}
+    _headers_by_length: ClassVar[dict[int, tuple[Header, ...]]] = {}
 
     def __init_subclass__(cls) -> None:
         cls._headers_by_length = {}
@@ -91,7 +91,7 @@ class LeanHttpConsumer(AsyncConsumer):
         else:
             status = 200
             if isinstance(answer, Answer):
-                status, headers, answer = answer.status, [*self.headers, *answer.headers], answer.body
+                status, headers, answer = answer.status, (*self.headers, *answer.headers), answer.body
             else:
                 headers = self._headers_by_length.get(len(answer)) or self._headers_for(len(answer))
             await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -155,18 +155,17 @@ class LeanHttpConsumer(AsyncConsumer):
 
     # --- answers ----------------------------------------------------------------------------------------------
 
-    def _headers_for(self, length: int) -> list[Header]:
+    def _headers_for(self, length: int) -> tuple[Header, ...]:
         if len(self._headers_by_length) >= LENGTHS_KEPT:
             self._headers_by_length.clear()
-        headers = self._headers_by_length[length] = [*self.headers, (b"content-length", b"%d" % length)]
+        headers = self._headers_by_length[length] = (*self.headers, (b"content-length", b"%d" % length))
         return headers
 
     async def _refuse(self, refusal: Refusal) -> None:
         REJECTED.labels(self.kind, refusal.error).inc()
         body = json.dumps({"error": refusal.error, "detail": refusal.detail}).encode()
-        headers = [*self.headers, *refusal.headers, (b"content-length", b"%d" % len(body))]
-        if refusal.closes:
-            headers.append((b"connection", b"close"))
+        ends: tuple[Header, ...] = ((b"connection", b"close"),) if refusal.closes else ()
+        headers = (*self.headers, *refusal.headers, (b"content-length", b"%d" % len(body)), *ends)
         await self.base_send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await send_last(self.receive, self.base_send, body, lingers=refusal.closes)
 

@@ -6,26 +6,40 @@ head is held back until then. docs/decisions has the figures.
 """
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
+Headers = Iterable[tuple[bytes, bytes]]
+
 # What changes the framing: uvicorn's own code sees to it.
 _FRAMING = frozenset({b"connection", b"transfer-encoding"})
-# Longer values are seldom sent twice, and may be somebody's cookie.
-LONGEST_KEPT = 64
+HEADS_KEPT = 4_096
 
 
-def _line(name: bytes, value: bytes) -> bytes:
-    if HEADER_RE.search(name):
-        raise RuntimeError("Invalid HTTP header name.")
-    if HEADER_VALUE_RE.search(value):
-        raise RuntimeError("Invalid HTTP header value.")
-    return b"%b: %b\r\n" % (name, value)
+def _head(headers: Headers) -> tuple[bytes, bytes] | None:
+    """The headers as they are sent, and the Content-Length among them (b"" if there is none); None if they are not
+    ordinary. RuntimeError, as in uvicorn, for one that would end early."""
+    length = b""
+    lines = []
+    for given, value in headers:
+        name = given.lower()
+        if name in _FRAMING:
+            return None
+        if HEADER_RE.search(name):
+            raise RuntimeError("Invalid HTTP header name.")
+        if HEADER_VALUE_RE.search(value):
+            raise RuntimeError("Invalid HTTP header value.")
+        if name == b"content-length":
+            length = value
+        lines.append(b"%b: %b\r\n" % (name, value))
+    return b"".join(lines), length
 
 
-_kept_line = functools.lru_cache(maxsize=4096)(_line)
+# Whoever gives headers as a tuple says that they are the same for many, and nobody's secret.
+_kept_head = functools.lru_cache(maxsize=HEADS_KEPT)(_head)
 
 
 class LeanCycle(RequestResponseCycle):
@@ -74,17 +88,10 @@ class LeanCycle(RequestResponseCycle):
         ):
             return None
         body = message.get("body", b"")
-        length = b""
-        parts = [STATUS_LINE[start["status"]]]
-        for name, value in (*self.default_headers, *start.get("headers", ())):
-            lower = name.lower()
-            if lower in _FRAMING:
-                return None
-            if lower == b"content-length":
-                length = value
-            parts.append(_kept_line(lower, value) if len(value) <= LONGEST_KEPT else _line(lower, value))
-        if length != b"%d" % len(body):
+        headers = start.get("headers", ())
+        ours = _head(self.default_headers)
+        theirs = _kept_head(headers) if type(headers) is tuple else _head(headers)
+        if ours is None or theirs is None or theirs[1] != b"%d" % len(body):
             return None
-        parts.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        parts.append(body)
-        return b"".join(parts)
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        return b"".join((STATUS_LINE[start["status"]], ours[0], theirs[0], end, body))

@@ -15,6 +15,7 @@ START = {"type": "http.response.start", "status": 200, "headers": [(b"Content-Le
 BODY = {"type": "http.response.body", "body": b"hello"}
 KNOWN: dict[str, list[Any]] = {
     "/whole": [START, BODY],
+    "/tuple": [{**START, "headers": tuple(START["headers"])}, BODY],  # type: ignore[arg-type]
     "/parts": [START, {**BODY, "body": b"he", "more_body": True}, {**BODY, "body": b"llo"}],
     "/chunked": [{**START, "headers": []}, BODY],
     "/none": [{**START, "status": 204, "headers": []}, {"type": "http.response.body"}],
@@ -90,8 +91,8 @@ def without_date(head: bytes) -> list[bytes]:
 
 async def test_an_ordinary_answer_is_one_write(writes: list[int]) -> None:
     async with line() as (reader, writer):
-        for number in (1, 2):
-            writer.write(request("/whole"))
+        for number, path in enumerate(("/whole", "/whole", "/tuple", "/tuple"), start=1):
+            writer.write(request(path))
             head = await reader.readuntil(b"\r\n\r\n")
             assert without_date(head) == [b"HTTP/1.1 200 OK", b"content-length: 5", b"x-kind: test", b"", b""]
             assert await reader.readexactly(5) == b"hello"
@@ -157,11 +158,12 @@ async def test_nothing_is_sent_after_the_end() -> None:
         assert (await reader.read()).endswith(b"\r\n\r\nhello")
 
 
-def test_long_values_are_not_kept() -> None:
-    http_cycle._kept_line.cache_clear()
-    assert http_cycle._kept_line(b"a", b"b") == b"a: b\r\n"
-    assert http_cycle._kept_line.cache_info().currsize == 1
+def test_only_what_is_given_as_a_tuple_is_kept() -> None:
+    http_cycle._kept_head.cache_clear()
+    assert http_cycle._kept_head(((b"A", b"b"), (b"Content-Length", b"7"))) == (b"a: b\r\ncontent-length: 7\r\n", b"7")
+    assert http_cycle._kept_head.cache_info().currsize == 1
+    assert http_cycle._head([(b"Connection", b"close")]) is None
     for name, value in ((b"a b", b"c"), (b"a", b"b\r\nc: d"), (b"a", b"b\0")):
         with pytest.raises(RuntimeError):
-            http_cycle._kept_line(name, value)
-    assert http_cycle._kept_line.cache_info().currsize == 1
+            http_cycle._kept_head(((name, value),))
+    assert http_cycle._kept_head.cache_info().currsize == 1

@@ -173,7 +173,7 @@ GOOD = b'{"zoneId":"concert"}'
         (b"Transfer-Encoding: chunked\r\n\r\n14\r\n" + GOOD + b"\r\n", 408, "slow_body"),
         (b"Content-Length: 20\r\n\r\n" + GOOD, 200, None),
         (b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n13\r\n" + GOOD[1:] + b"\r\n0\r\n\r\n", 200, None),
-        (b"Content-Length: 4096\r\n\r\n" + GOOD + b" " * 4076, 200, None),
+        (b"Content-Length: 4096\r\n\r\n" + b" " * 76 + GOOD + b" " * 4000, 200, None),
     ],
     ids=["announced", "huge", "chunked", "slow", "slow chunks", "good", "good chunks", "largest"],
 )
