@@ -114,7 +114,7 @@ async def test_each_zones_fail_mode_holds_while_redis_is_away(
     closed.live(closed.visitors)
 
     async def goes_on() -> bool:
-        return len(closed.inside) >= 8 and held.state == "waiting"
+        return len(closed.inside) >= 3 and held.state == "waiting"
 
     await eventually_async(goes_on, deadline=20)
     await closed.end()
