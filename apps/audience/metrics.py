@@ -7,6 +7,9 @@ LATE_LEAVES_DROPPED = Counter("fullhouse_audience_leaves_dropped", "Leaves given
 STALE = Gauge("fullhouse_audience_stale", "1 while the counts cannot be read.", multiprocess_mode="livemax")
 PUSHES = Counter("fullhouse_audience_pushes", "Counts pushed, one a stream and change.")
 EXPIRED = Counter("fullhouse_audience_sessions_expired", "Sessions taken out because they fell silent.")
+PAST_DROPPED = Counter(
+    "fullhouse_sessions_dropped", "Sessions that were over and were not kept, because too many waited to be written."
+)
 DRIFT = Gauge("fullhouse_audience_drift", "Sessions in Redis less those held by servers, absolute sum.")
 LOOP_FAILURES = Counter("fullhouse_audience_loop_failures", "Loops of the edge that failed and began again.", ["loop"])
 REPAIRS = Counter("fullhouse_audience_repairs", "Streams repaired from what servers announced.", ["reason"])

@@ -9,8 +9,9 @@ from redis.exceptions import RedisError
 
 from apps.realtime import redis
 
-from . import store
+from . import past_store, store
 from .sessions import seoul_day
+from .past_store import Waiting
 from .store import Figures, Listing
 
 # Commands in one pipeline: a few ms of Redis each, so that other callers get their turn in between.
@@ -74,6 +75,11 @@ def house_viewers() -> int | None:
     """Viewers of all live streams as of the last sweep; None before the first."""
     reply = read([store.house()])[0]
     return None if reply is None else int(reply)
+
+
+def past_waiting() -> Waiting:
+    """Sessions of the whole house that are over and wait to be written into the database, and since when."""
+    return past_store.house_waiting_read(read(past_store.house_waiting()))
 
 
 def counts_live() -> list[LiveCounts]:

@@ -4,9 +4,10 @@ import datetime
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from redis.exceptions import RedisError
 
@@ -15,11 +16,11 @@ from apps.realtime.bulk import bulk_upsert
 from apps.streams.models import Stream, StreamStatus
 from apps.streams.services import stream_figures_raise
 
-from . import store
+from . import past_store, store
 from .control import tell_servers
-from .metrics import EXPIRED
+from .metrics import EXPIRED, PAST_DROPPED
 from .models import CurrentViewers
-from .selectors import LiveCounts, listings_live, slices
+from .selectors import LiveCounts, listings_live, past_waiting, slices
 from .sessions import seoul_day
 from .store import Listing
 
@@ -57,9 +58,15 @@ def stream_list(*, stream: Stream, previous_category_id: int | None = None) -> N
 
 def stream_close(*, stream_id: int, category_id: int) -> None:
     """The stream ended: nobody is present any more, servers close its sockets, the row gets its final figures."""
-    ended = store.end(stream_id=stream_id, day=seoul_day(_now_ms()))
-    replies = _do([ended, *store.listing_drop(stream_id, category_id)])
-    peak, total = (int(figure) for figure in replies[0])
+    now_ms = _now_ms()
+    ended_at = Stream.objects.filter(pk=stream_id).values_list("ended_at", flat=True).first()
+    # Redis may hear of it long after: nobody watched longer than the stream went on.
+    ended_ms = now_ms if ended_at is None else min(now_ms, int(ended_at.timestamp() * 1000))
+    reply = _do([store.end(stream_id=stream_id, day=seoul_day(now_ms), ended_ms=ended_ms)])[0]
+    peak, total = int(reply[0]), int(reply[1])
+    waiting, dropped = past_store.ended_read(reply)
+    _past_told({stream_id: waiting}, dropped)  # before it leaves the catalogue: past_store.py says why
+    _do(store.listing_drop(stream_id, category_id))
     tell_servers({"type": "stream.ended", "stream": stream_id})
     stream_figures_raise(stream_id=stream_id, peak=peak, total=total)
     _snapshots_settle(CurrentViewers.objects.filter(pk=stream_id))
@@ -137,19 +144,41 @@ def catalog_rebuild() -> tuple[int, int]:
     return len(changed), closed
 
 
+def _past_told(waiting: Mapping[int, past_store.Waiting], dropped: int) -> None:
+    """Streams in which sessions wait to be written into the database go on the register; what was dropped is told."""
+    some = {stream_id: one for stream_id, one in waiting.items() if one.records}
+    if some:
+        _do([past_store.register(some)])
+    if dropped:
+        PAST_DROPPED.inc(dropped)
+        logger.error("%d sessions that were over are lost to the past: too many wait to be written already", dropped)
+
+
+def _past_room() -> int:
+    """How many records of sessions may wait in a stream from now on: none once as many as allowed wait in the house."""
+    most: int = settings.SESSIONS_WAITING_MAX
+    return 0 if past_waiting().records >= most else most
+
+
 def audience_sweep(*, now_ms: int | None = None) -> int:
     """Take out silent sessions of all live streams and set the rankings right; how many sessions went.
+
+    Also tells the register in which streams sessions wait that are over, and the streams how many may.
 
     Safe to run twice or late: silence is a time, and rankings are overwritten with what is true now.
     """
     at_ms = _now_ms() if now_ms is None else now_ms
-    day = seoul_day(at_ms)
+    day, room = seoul_day(at_ms), _past_room()
     expired = house = 0
     for part in slices(listings_live()):
         viewers: dict[int, int] = {}
+        waiting: dict[int, past_store.Waiting] = {}
+        dropped = 0
         left = part
         while left:
-            replies = redis.run_now([store.sweep(stream_id=item.stream_id, day=day, now_ms=at_ms) for item in left])
+            replies = redis.run_now(
+                [store.sweep(stream_id=item.stream_id, day=day, now_ms=at_ms, room=room) for item in left]
+            )
             unfinished = []
             for listing, reply in zip(left, replies, strict=True):
                 if isinstance(reply, RedisError):
@@ -157,12 +186,15 @@ def audience_sweep(*, now_ms: int | None = None) -> int:
                     continue
                 figures, went = store.figures_read(reply), int(reply[4])
                 expired += went
+                waiting[listing.stream_id], lost = past_store.swept_read(reply)
+                dropped += lost
                 if figures.state != "ended":
                     viewers[listing.stream_id] = figures.current
                 if went == store.SWEPT_PER_CALL:
                     unfinished.append(listing)  # a server died with many: all of them go now, a call at a time
             left = unfinished
         house += sum(viewers.values())
+        _past_told(waiting, dropped)
         rankings_set(listings=part, viewers=viewers)
     _do([store.house_put(house)])
     EXPIRED.inc(expired)

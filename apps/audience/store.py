@@ -2,7 +2,8 @@
 
 Every function here builds a command (to be sent by `apps.realtime.redis`) or reads a reply; none does I/O. One stream's
 keys share the hash tag {S}, so that a Cluster holds them in one slot and a script may touch them all. The sessions that
-server processes hold are the truth; all of this is an index over them, and announcing them again rebuilds it.
+server processes hold are the truth; all of this is an index over them, and announcing them again rebuilds it. Sessions
+that are over wait for the database in keys of their own: see past_store.py.
 
 Keys of one stream S:
     hb:{S}                    sorted set   session -> epoch ms when last heard of; silence is a range, not a scan
@@ -37,14 +38,16 @@ from typing import Any
 from apps.realtime.lua import load_script
 from apps.realtime.redis import Command
 
-from .sessions import SILENCE_MS, Session
+from .sessions import DRAIN_GRACE_MS, SILENCE_MS, Session
+
+LEAVING = ("presence", "record", "leaving")
 
 _announce = load_script(__package__, "announce", prelude="presence")
-_depart = load_script(__package__, "depart", prelude="presence")
-_sweep = load_script(__package__, "sweep", prelude="presence")
-_end = load_script(__package__, "end", prelude="presence")
+_depart = load_script(__package__, "depart", prelude=LEAVING)
+_sweep = load_script(__package__, "sweep", prelude=LEAVING)
+_end = load_script(__package__, "end", prelude=LEAVING)
 _audit = load_script(__package__, "audit", prelude="presence")
-_recount = load_script(__package__, "recount", prelude="presence")
+_recount = load_script(__package__, "recount", prelude=LEAVING)
 
 # 500 joins take Redis about 4 ms, 1,000 heartbeats about 3: no call holds it up longer than 5.
 ARRIVALS_PER_CALL = 500
@@ -83,6 +86,17 @@ def _keys(stream_id: int, day: str) -> list[str]:
         f"view:{s}:state",
         f"live:servers:{s}",
     ]
+
+
+def past_keys(stream_id: int) -> list[str]:
+    """Where one stream's sessions wait when they are over; past_store.py says what they hold."""
+    past = f"live:past:{{{stream_id}}}"
+    return [past, f"{past}:about", f"{past}:ended"]
+
+
+def _keys_leaving(stream_id: int, day: str) -> list[str]:
+    """The keys of scripts in which sessions end, in the order of lua/leaving.lua."""
+    return [*_keys(stream_id, day), *past_keys(stream_id)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +160,22 @@ def depart(
     args: list[str | int | bytes] = [now_ms, server, held, grace_ms, SILENCE_MS, "1" if raises_peak else "0"]
     for session in sessions:
         args += (session.session_id, session.owner)
-    return _depart.call(_keys(stream_id, day), args)
+    return _depart.call(_keys_leaving(stream_id, day), args)
 
 
-def sweep(*, stream_id: int, day: str, now_ms: int) -> Command:
-    """Take out silent sessions, add a point to the trail; answers figures and how many went."""
-    keys = [*_keys(stream_id, day), f"view:{{{stream_id}}}:trail"]
-    return _sweep.call(keys, [now_ms, now_ms - SILENCE_MS, SWEPT_PER_CALL, TRAIL_EVERY_MS, TRAIL_POINTS])
+def sweep(*, stream_id: int, day: str, now_ms: int, room: int) -> Command:
+    """Take out silent sessions, add a point to the trail; answers figures, how many went, and what waits for the past.
+
+    `room`: how many records of sessions that are over may wait from now on; who ends past that is dropped and counted.
+    """
+    keys = [*_keys_leaving(stream_id, day), f"view:{{{stream_id}}}:trail"]
+    args: list[str | int | bytes] = [now_ms, now_ms - SILENCE_MS, SWEPT_PER_CALL, TRAIL_EVERY_MS, TRAIL_POINTS]
+    return _sweep.call(keys, [*args, SILENCE_MS - DRAIN_GRACE_MS, room])
 
 
-def end(*, stream_id: int, day: str) -> Command:
-    """The stream is over; answers [peak, total]."""
-    return _end.call([*_keys(stream_id, day), _announced(stream_id)], [ENDED_KEPT_S])
+def end(*, stream_id: int, day: str, ended_ms: int) -> Command:
+    """The stream is over; answers [peak, total] and what waits for the past."""
+    return _end.call([*_keys_leaving(stream_id, day), _announced(stream_id)], [ENDED_KEPT_S, ended_ms])
 
 
 def open_(stream_id: int) -> Command:
@@ -216,7 +234,7 @@ def announced(*, stream_id: int, server: str, at_ms: int) -> list[Command]:
 
 def recount(*, stream_id: int, day: str, now_ms: int, announced_since_ms: int) -> Command:
     """Rebuild who is present from what was announced since then; answers figures and how many sessions were let go."""
-    return _recount.call(_keys(stream_id, day), [now_ms, announced_since_ms])
+    return _recount.call(_keys_leaving(stream_id, day), [now_ms, announced_since_ms])
 
 
 def repair_ask(*, stream_id: int, now_ms: int) -> Command:
@@ -238,7 +256,7 @@ def forget(*, stream_id: int, day: str) -> Command:
     """Delete every key of a stream that does not exist."""
     return (
         "DEL",
-        *_keys(stream_id, day),
+        *_keys_leaving(stream_id, day),
         f"view:{{{stream_id}}}:trail",
         f"view:{{{stream_id}}}:repair",
         _announced(stream_id),

@@ -143,6 +143,8 @@ AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 # Whole months, days and years that are kept before the one that runs; 0 keeps all of them.
 HISTORY_KEPT_MONTHS = int(os.environ.get("HISTORY_KEPT_MONTHS", "24"))
 SESSIONS_KEPT_DAYS = int(os.environ.get("SESSIONS_KEPT_DAYS", "30"))
+# Sessions that are over and wait in Redis for the database; past it they are dropped, counted and complained about.
+SESSIONS_WAITING_MAX = int(os.environ.get("SESSIONS_WAITING_MAX", "2000000"))
 STATISTICS_KEPT_YEARS = int(os.environ.get("STATISTICS_KEPT_YEARS", "0"))
 
 # --- waiting room -------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from apps.audience import store
+from apps.audience import past_store, store
+from apps.audience.past_store import Waiting
 from apps.audience.reconciliation import Audit, audit_read
 from apps.audience.sessions import Session, owner_make
 from apps.audience.store import Figures
@@ -16,6 +17,7 @@ from apps.realtime.redis import sync_client
 NOON = 1_772_334_000_000  # 2026-03-01 12:00 in Seoul
 DAY = "20260301"
 NOTHING = Figures("", 0, 0, 0)
+PLENTY = 2_000_000  # records of sessions that may wait, as lua/leaving.lua has it
 
 both = pytest.mark.parametrize(
     "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
@@ -97,12 +99,28 @@ class Stage:
         )
         return store.figures_read(run_one(command))
 
-    def sweep(self) -> tuple[Figures, int]:
-        reply = run_one(store.sweep(stream_id=self.stream_id, day=self.day, now_ms=self.now_ms))
+    def _sweep(self, room: int) -> list[Any]:
+        return list(
+            run_one(store.sweep(stream_id=self.stream_id, day=self.day, now_ms=self.now_ms, room=room)),
+        )
+
+    def sweep(self, *, room: int = PLENTY) -> tuple[Figures, int]:
+        reply = self._sweep(room)
         return store.figures_read(reply), int(reply[4])
 
+    def sweep_past(self, *, room: int = PLENTY) -> tuple[Waiting, int]:
+        """A sweep, and what it says of sessions that are over: what waits, and how many were dropped."""
+        return past_store.swept_read(self._sweep(room))
+
+    def _end(self) -> list[Any]:
+        return list(run_one(store.end(stream_id=self.stream_id, day=self.day, ended_ms=self.now_ms)))
+
     def end(self) -> list[int]:
-        return [int(figure) for figure in run_one(store.end(stream_id=self.stream_id, day=self.day))]
+        return [int(figure) for figure in self._end()[:2]]
+
+    def end_past(self) -> tuple[Waiting, int]:
+        """The end, and what it says of sessions that are over."""
+        return past_store.ended_read(self._end())
 
     def audit(self) -> Audit:
         return audit_read(run_one(store.audit(self.stream_id)))
@@ -138,6 +156,7 @@ class Stage:
             },
             b"hash": lambda key: {f.decode(): v.decode() for f, v in client.hgetall(key).items()},
             b"set": lambda key: {member.decode() for member in client.smembers(key)},
+            b"stream": lambda key: [fields[b"r"].decode() for _, fields in client.xrange(key)],
             b"list": lambda key: [item.decode() for item in client.lrange(key, 0, -1)],
             b"string": lambda key: client.get(key),
         }

@@ -184,7 +184,7 @@ def test_live_counts_are_what_redis_has_now(ann: Stream, bob: Stream) -> None:
     stage.depart(tab("t1", "v1"))
     expected = [LiveCounts(ann.pk, 1, 2, 2, 2), LiveCounts(bob.pk, 0, 0, 0, 0)]
     assert sorted(selectors.counts_live(), key=lambda row: row.stream_id) == expected
-    run_one(store.end(stream_id=bob.pk, day=stage.day))
+    run_one(store.end(stream_id=bob.pk, day=stage.day, ended_ms=stage.now_ms))
     assert selectors.counts_live() == expected[:1]
 
 

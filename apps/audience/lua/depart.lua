@@ -1,5 +1,5 @@
 -- Purpose: these sessions have left, or (with a grace) will have unless they are heard of again.
--- KEYS:    see presence.lua
+-- KEYS:    see presence.lua and leaving.lua
 -- ARGV:    1 now (epoch ms)  2 server  3 sessions of this stream that the server still holds
 --          4 grace in ms: 0 takes them out now; else they fall silent that much later
 --          5 after how many ms of silence a session no longer counts
@@ -16,7 +16,7 @@ for i = 7, #ARGV, 2 do
     if grace > 0 then
       redis.call('ZADD', HEARD, 'XX', now - silence + grace + LEAVING, ARGV[i])
     else
-      take_out(ARGV[i], now)
+      take_out(ARGV[i], now, now, 'left')
     end
   end
 end

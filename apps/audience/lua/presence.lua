@@ -17,21 +17,6 @@ local RECENT_MS = 120000
 -- Added to when a session in its grace was heard of: no server announces it, and yet it is to be left alone till then.
 local LEAVING = 0.5
 
--- A session goes; its viewer goes with the last one. Returns 1 if it was there.
-local function take_out(session, now)
-  local held = redis.call('HGET', SESSIONS, session)
-  redis.call('ZREM', HEARD, session)
-  if not held then return 0 end
-  redis.call('HDEL', SESSIONS, session)
-  local viewer = string.match(held, '|([^|]*)$')
-  if redis.call('HINCRBY', TABS, viewer, -1) <= 0 then
-    redis.call('HDEL', TABS, viewer)
-    redis.call('SREM', USERS, viewer)
-    redis.call('ZADD', RECENT, now, viewer)
-  end
-  return 1
-end
-
 -- A server process says how many sessions of this stream it holds; none takes it off the list.
 local function report(server, held, now)
   if tonumber(held) > 0 then

@@ -1,5 +1,5 @@
 -- Purpose: rebuild who is present from the sessions that servers announced, and let go of those that nobody did.
--- KEYS:    see presence.lua
+-- KEYS:    see presence.lua and leaving.lua
 -- ARGV:    1 now (epoch ms)  2 announced since (epoch ms); sessions last heard of before it go,
 --          but not those of a server that drains: their grace is theirs
 -- Returns: {state, current, peak, total, sessions let go}
@@ -9,7 +9,11 @@ local unheard = redis.call('ZRANGEBYSCORE', HEARD, '-inf', '(' .. ARGV[2], 'WITH
 for i = 1, #unheard, 2 do
   if tonumber(unheard[i + 1]) % 1 ~= LEAVING then
     redis.call('ZREM', HEARD, unheard[i])
-    redis.call('HDEL', SESSIONS, unheard[i])
+    local held = redis.call('HGET', SESSIONS, unheard[i])
+    if held then
+      redis.call('HDEL', SESSIONS, unheard[i])
+      note(unheard[i], held, unheard[i + 1], 'expired')
+    end
     out = out + 1
   end
 end
@@ -21,6 +25,7 @@ for i = 1, #records, 2 do
     if redis.call('HINCRBY', TABS, viewer, 1) == 1 then redis.call('SADD', USERS, viewer) end
   else
     redis.call('HDEL', SESSIONS, records[i])
+    note(records[i], records[i + 1], ARGV[2], 'expired')  -- its last sign of life is lost, but it came before that
     out = out + 1
   end
 end
