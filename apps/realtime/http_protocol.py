@@ -5,7 +5,7 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .handshake import accept_key_of
-from .http_cycle import LeanCycle
+from .http_cycle import LeanCycle, outgoing_of
 from .protocol import LeanWebSocketProtocol
 
 # A connection that has not finished its first request's headers by then is dropped: it holds a file and says nothing.
@@ -20,14 +20,16 @@ class LeanHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock for the first request."""
         super().connection_made(transport)
+        self.outgoing = outgoing_of(self.loop)
+        self.app = self.outgoing.guarded(self.app)
         self.header_timer = self.loop.call_later(HEADER_SECONDS, transport.abort)
 
     def on_headers_complete(self) -> None:
         """The first request is whole: stop the clock."""
         self.header_timer.cancel()
         super().on_headers_complete()
-        if type(self.cycle) is RequestResponseCycle:  # it was made just now; its task has not begun
-            self.cycle.__class__ = LeanCycle
+        if type(self.cycle) is RequestResponseCycle:  # it was made just now
+            LeanCycle.take(self.cycle, self.outgoing)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock, which would otherwise keep the connection in memory."""
@@ -39,6 +41,7 @@ class LeanHttpProtocol(HttpToolsProtocol):
         if not self._was_asked():
             self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_unless_asked)
         else:
+            self.outgoing.flush()  # uvicorn closes a connection whose answer is complete
             super().shutdown()
 
     def _was_asked(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from apps.realtime import http_cycle
+from apps.realtime.http_cycle import outgoing_of
 from apps.realtime.http_protocol import LeanHttpProtocol
 from tests.realtime.asgi_server import serving
 
@@ -26,6 +27,7 @@ KNOWN: dict[str, list[Any]] = {
     "/head-alone": [START],
     "/fault": [START, None],
     "/twice": [START, BODY, BODY],
+    "/fault-after": [START, BODY, None],
     "/two-heads": [START, START],
     "/body-first": [BODY],
 }
@@ -152,10 +154,65 @@ async def test_a_fault_after_the_head_ends_the_connection(path: str) -> None:
         assert not got.endswith(b"hello!")
 
 
-async def test_nothing_is_sent_after_the_end() -> None:
+@pytest.mark.parametrize("path", ["/twice", "/fault-after"])
+async def test_a_fault_after_the_end_leaves_the_answer_whole(path: str) -> None:
     async with line() as (reader, writer):
-        writer.write(request("/twice"))
+        writer.write(request(path))
         assert (await reader.read()).endswith(b"\r\n\r\nhello")
+
+
+class Wire:
+    """A transport on which nothing is sent."""
+
+    def __init__(self, *, is_closing: bool = False) -> None:
+        self.happened: list[bytes | str] = []
+        self._is_closing = is_closing
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def write(self, data: bytes) -> None:
+        assert not self._is_closing
+        self.happened.append(data)
+
+    def close(self) -> None:
+        self.happened.append("closed")
+
+
+async def test_answers_of_one_turn_are_written_together_at_its_end() -> None:
+    outgoing = outgoing_of(asyncio.get_running_loop())
+    assert outgoing is outgoing_of(asyncio.get_running_loop())
+    stays, leaves, left = Wire(), Wire(), Wire(is_closing=True)
+    answers: list[tuple[Any, bytes, bool]] = [(left, b"a", True), (stays, b"b", False), (leaves, b"c", True)]
+    for answer in answers:
+        outgoing.add(*answer)
+    assert [wire.happened for wire in (stays, leaves, left)] == [[], [], []]
+    await asyncio.sleep(0)
+    assert [wire.happened for wire in (stays, leaves, left)] == [[b"b"], [b"c", "closed"], []]
+    outgoing.add(stays, b"d", False)  # type: ignore[arg-type]
+    outgoing.flush()
+    assert stays.happened == [b"b", b"d"]
+    await asyncio.sleep(0)
+    assert stays.happened == [b"b", b"d"]
+
+
+async def test_a_server_that_stops_writes_what_was_answered() -> None:
+    async def stopping(scope: Any, receive: Any, send: Any) -> None:
+        for message in (START, BODY):
+            await send(message)
+        for connection in list(served.state.connections):
+            connection.shutdown()
+
+    async with serving(stopping) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        try:
+            writer.write(request("/"))
+            async with asyncio.timeout(10):
+                assert (await reader.read()).endswith(b"\r\n\r\nhello")
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 def test_only_what_is_given_as_a_tuple_is_kept() -> None:
