@@ -137,6 +137,17 @@ def test_a_simulated_crowd_keeps_every_rule_and_leaves_nothing(process_env: Env,
     assert left == []
 
 
+def test_those_who_stop_asking_are_told_of_and_do_not_stop_the_line(process_env: Env, tmp_path: Path) -> None:
+    file = str(crowd_file(tmp_path, 40, 80, 60, 0, 0))
+    done = replay(process_env, file, "--simulate", "--per-minute", "100", "--leaving", "0.7")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.search(r"675 came, (\d+) entered, (\d+) left, 0 still wait\.", done.stdout)
+    assert found
+    entered, left = (int(figure) for figure in found.groups())
+    assert (entered + left, left > 50) == (675, True)
+    assert "Windows above their share: 0 of " in done.stdout
+
+
 # --- a real gate --------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +183,7 @@ def test_a_zone_made_for_the_replay_goes_with_it(web: Web, process_env: Env, tmp
     [
         (["--zone", "z", "--per-minute", "5"], "--zone says how many enter a minute"),
         (["--zone", "z", "--simulate"], "--zone says how many enter a minute"),
+        (["--leaving", "0.5"], "--leaving goes with --simulate"),
         (["--speed", "60"], "A crowd is played at speed 1"),
         (["--from", "1999-01-01T00:00"], "nobody comes between these moments"),
         (["--url", "http://127.0.0.1:1"], "No gate at http://127.0.0.1:1: "),

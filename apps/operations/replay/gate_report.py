@@ -197,8 +197,11 @@ def verdict_lines(verdict: Verdict, per_minute: int) -> list[str]:
     """The end of the report."""
     used = "no line stood" if verdict.utilisation is None else f"{verdict.utilisation:.1%} of the room was used"
     error = verdict.worst_eta_error_windows
+    left = verdict.arrivals - verdict.entries - verdict.waiting
     return [
-        f"{verdict.arrivals:,} came, {verdict.entries:,} entered, {verdict.waiting:,} still wait.",
+        f"{verdict.arrivals:,} came, {verdict.entries:,} entered, "
+        + (f"{left:,} left, " if left else "")
+        + f"{verdict.waiting:,} still wait.",
         f"Windows above their share: {verdict.windows_above_share} of {verdict.windows_with_a_line:,} with a line.",
         f"Sliding minutes above {per_minute:,}: {verdict.minutes_above}"
         f" (at most {verdict.most_in_a_minute:,} entered within 60 s).",

@@ -38,6 +38,7 @@ class CrowdPlan:
     start: Callable[[float], float]
     seed: int
     simulate: bool
+    leaving: float = 0.0  # see Simulation
 
 
 class CrowdReplay:
@@ -60,7 +61,9 @@ class CrowdReplay:
         return judge(played.guests, per_minute=self.per_minute, until_ms=played.until_ms), played
 
     async def _simulated(self) -> Played:
-        simulation = Simulation(per_minute=self.per_minute, start_ms=SIMULATED_START_MS)
+        simulation = Simulation(
+            per_minute=self.per_minute, start_ms=SIMULATED_START_MS, leaving=self._plan.leaving, seed=self._plan.seed
+        )
 
         def work() -> Played:
             try:

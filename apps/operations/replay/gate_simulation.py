@@ -2,15 +2,18 @@
 
 What a gate process does once a second is done here for every second of the crowd's clock: say who is heard of, give
 places to who came. Those who are called claim at their polls, every three seconds at a moment of their own, gathered
-for 50 ms as a gate gathers them. The line is that of a zone which no gate knows.
+for 50 ms as a gate gathers them. Some may stop asking without a word, at any moment of their wait alike. The line is
+that of a zone which no gate knows.
 """
 
 import asyncio
+import random
 import secrets
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from heapq import heappop, heappush
+from math import ceil, log
 from typing import Any
 
 from apps.realtime import redis
@@ -26,6 +29,7 @@ TICK_MS = 1_000
 POLL_MS = 3_000
 GATHER_MS = 50
 SPREAD = 617  # neighbours ask at moments far apart
+LEAVING_WITHIN_MS = 600_000
 
 
 class LineLost(Exception):
@@ -34,17 +38,27 @@ class LineLost(Exception):
 
 @dataclass(slots=True)
 class Simulation:
-    """One crowd at one zone. `start_ms` is when its clock begins, epoch ms and a whole minute."""
+    """One crowd at one zone. `start_ms` is when its clock begins, epoch ms and a whole minute.
+
+    `leaving`, from 0 up to, not including, 1: the part of those in line who stop asking in any ten minutes of waiting.
+    """
 
     per_minute: int
     start_ms: int
+    leaving: float = 0.0
+    seed: int = 1
     book: Book = field(default_factory=Book)
     _rules: ZoneRules = field(init=False)
     _standing: deque[tuple[int, Guest]] = field(default_factory=deque)  # in line and not called, by place
     _called: list[tuple[int, Guest]] = field(default_factory=list)  # may claim
+    _stopping: list[tuple[int, int, Guest]] = field(default_factory=list)  # a heap: last poll, place
+    _asking: bytearray = field(default_factory=bytearray)  # bits of those who are heard of, from place 0 on
+    _silent: list[int] = field(default_factory=list)  # who asked for the last time since the last report
     _batch: int = 0
+    _chance: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)
         zone_id = f"simulated-{secrets.token_hex(6)}"
         self._rules = ZoneRules(zone_id=zone_id, name="", per_minute=self.per_minute, mode=Mode.OPEN, message="")
 
@@ -64,7 +78,7 @@ class Simulation:
         progress: Callable[[float, str], None],
         stop: asyncio.Event,
     ) -> Played:
-        """Send somebody at each of `moments` (seconds from the start), until all have entered, or `stop` is set."""
+        """Send somebody at each of `moments` (seconds from the start), until all entered or left, or `stop` is set."""
         coming = deque(self.start_ms + ceil(moment * 1000) for moment in moments)
         tick, polls = 0, 0
         while (coming or self._standing or self._called) and not stop.is_set():
@@ -88,6 +102,7 @@ class Simulation:
     def _second(self, tick: int, now_ms: int, came: int) -> int:
         """One second of the line; how many were heard of."""
         heard = tick * TICK_MS % POLL_MS == 0
+        self._go(now_ms)
         pulse = store.pulse(
             zone_id=self._rules.zone_id, epoch=1, now_ms=now_ms, seen=self._everybody() if heard else None
         )
@@ -109,18 +124,42 @@ class Simulation:
         schedule = Schedule(line.now_ms, self.per_minute, line.used)
         for reply in joined:
             self._welcome(replies.join_read(reply), snapshot, schedule)
-        while self._standing and self._standing[0][0] < line.front:
-            self._called.append(self._standing.popleft())
+        while self._standing and (self._standing[0][0] < line.front or self._standing[0][1].left_ms is not None):
+            place, guest = self._standing.popleft()
+            if guest.left_ms is None:
+                self._called.append((place, guest))
         self._claim(now_ms)
         return len(self._standing) + len(self._called) if heard else 0
 
+    def _go(self, now_ms: int) -> None:
+        """Whoever has asked for the last time is gone."""
+        while self._stopping and self._stopping[0][0] < now_ms:
+            last_ms, place, guest = heappop(self._stopping)
+            self._silent.append(place)
+            if guest.entered_ms is None:
+                self.book.leave(guest, last_ms)
+        self._called = [each for each in self._called if each[1].left_ms is None]
+
     def _everybody(self) -> tuple[int, bytes] | None:
+        """Who asked since the last report."""
         places = [line[end][0] for line in (self._called, self._standing) if line for end in (0, -1)]
-        if not places:
+        places += self._silent
+        heard = None
+        if places:
+            first = min(places) // 8
+            # Those between who entered are heard of as well, which changes nothing for them.
+            heard = first * 8, bytes(self._asking[first : max(places) // 8 + 1])
+        for place in self._silent:
+            self._asking[place // 8] &= ~(128 >> place % 8)
+        self._silent = []
+        return heard
+
+    def _last_poll(self, place: int, joined_ms: int) -> int | None:
+        """When this place asks for the last time; None if they wait as long as they must."""
+        if self.leaving == 0:
             return None
-        first = min(places) // 8 * 8
-        # Those between who entered are heard of as well, which changes nothing for them.
-        return first, b"\xff" * ((max(places) - first) // 8 + 1)
+        stops_ms = joined_ms + int(self._chance.expovariate(-log(1 - self.leaving) / LEAVING_WITHIN_MS))
+        return max(joined_ms, stops_ms - (stops_ms - place * SPREAD) % POLL_MS)
 
     def _join(self, count: int, now_ms: int) -> redis.Command:
         self._batch += 1
@@ -142,6 +181,10 @@ class Simulation:
             guest = Guest(joined_ms=joined.entered_ms, queued=True, told_s=told_s)
             self.book.come(guest)
             self._standing.append((place, guest))
+            if (last_ms := self._last_poll(place, guest.joined_ms)) is not None:
+                heappush(self._stopping, (last_ms, place, guest))
+        missing = (joined.first + joined.count + 7) // 8 - len(self._asking)
+        self._asking += b"\xff" * missing
 
     def _claim(self, now_ms: int) -> None:
         """Whoever is called and polls within the second from `now_ms` on asks to enter."""

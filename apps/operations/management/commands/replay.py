@@ -53,6 +53,17 @@ def positive(text: str) -> float:
     return number
 
 
+def part(text: str) -> float:
+    """A number from 0 up to, not including, 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise ArgumentTypeError("a number from 0 up to, not including, 1")
+    return number
+
+
 def clock(text: str) -> Callable[[float], float]:
     """HH:MM[:SS] on the trace's first day, or an ISO date and time, both UTC: a function of the trace's start."""
     if match := re.fullmatch(r"(\d{1,2}):(\d\d)(?::(\d\d))?", text):
@@ -118,6 +129,14 @@ class Command(BaseCommand):
             "--simulate", action="store_true", help="no server: drive the line in Redis by its own clock, at once"
         )
 
+        crowd.add_argument(
+            "--leaving",
+            type=part,
+            default=0.0,
+            metavar="P",
+            help="with --simulate: this part of those in line stops asking, without a word, in any ten minutes (0.35)",
+        )
+
     def handle(self, **options: Any) -> None:
         """Play, report, and exit with 1 if a count was wrong."""
         if options["samples"] < 1 or options["audience"] < 10 or options["streams"] < 1:
@@ -140,10 +159,10 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _is_crowd(self, options: dict[str, Any]) -> bool:
-        asked = any(options[name] for name in ("zone", "per_minute", "minutes", "simulate"))
+        asked = any(options[name] for name in ("zone", "per_minute", "minutes", "simulate", "leaving"))
         if options["evening"]:
             if asked:
-                raise CommandError("--zone, --per-minute, --minutes and --simulate go with a crowd.")
+                raise CommandError("--zone, --per-minute, --minutes, --simulate and --leaving go with a crowd.")
             return False
         try:
             found = is_crowd(options["file"])
@@ -158,6 +177,8 @@ class Command(BaseCommand):
             raise CommandError("A crowd is played at speed 1, as windows are real seconds; --simulate is faster.")
         if options["zone"] and (options["per_minute"] or options["simulate"]):
             raise CommandError("--zone says how many enter a minute, and takes a server.")
+        if options["leaving"] and not options["simulate"]:
+            raise CommandError("--leaving goes with --simulate.")
         start = options["from_"] or (lambda first: first)
         plan = CrowdPlan(
             file=options["file"],
@@ -168,6 +189,7 @@ class Command(BaseCommand):
             start=start,
             seed=options["seed"],
             simulate=options["simulate"],
+            leaving=options["leaving"],
         )
         try:
             verdict, played, per_minute = asyncio.run(self._crowd_play(plan, options))
