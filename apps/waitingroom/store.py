@@ -15,6 +15,7 @@ Keys of one zone Z:
     line:{Z}:waiting          bitmap  who stands in line
     line:{Z}:entered          bitmap  who went in
     line:{Z}:seen:<epoch s>   bitmap  who was heard of in the 10 s (longer for long idle limits) from then on
+    line:{Z}:came:<window>    bitmap  who of those called was heard of, or refused, in that window; kept for 20 s
     line:{Z}:windows          hash    number of a 6-second window -> entries, the last twelve
     line:{Z}:log              list    bucket:entries, by 10 ms, of the sliding minute
     line:{Z}:passes:<block>   string  when each place from block * 512 on entered, six bytes a place, 0 if it did not

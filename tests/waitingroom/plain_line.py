@@ -10,9 +10,14 @@ WINDOW, MINUTE, SLOT = 6_000, 60_000, 10_000
 
 @dataclass
 class Person:
-    """Somebody who was given a place: `heard` are the 10-second slots in which they were heard of."""
+    """Somebody who was given a place.
+
+    `heard` are the 10-second slots in which they were heard of, `came` the windows in which they, being called, were
+    heard of or refused.
+    """
 
     heard: set[int] = field(default_factory=set)
+    came: set[int] = field(default_factory=set)
     is_waiting: bool = True
     entered_ms: int = 0
 
@@ -28,6 +33,10 @@ class PlainLine:
     window: int = 0
     next: int = 0
     front: int = 0
+    front_at: int = 0  # the front before the first call of this window
+    called: int = 0  # hundredths, each window weighing nine tenths of the one after it
+    shown: int = 0  # entries by claim, alike
+    calls: int = 1_000  # so many are called for a thousand turns
     listening_since: int = 0
     pulsed_at: int = 0
     evicted_at: int = 0
@@ -78,12 +87,23 @@ class PlainLine:
         """Waiting, and heard of in the current slot or the two before, unless nobody could be heard."""
         person = self.people[place]
         slot = self.now // SLOT
-        deaf = self.now - self.listening_since < 30_000
-        return person.is_waiting and (deaf or bool(person.heard & {slot, slot - 1, slot - 2}))
+        return person.is_waiting and (self.is_deaf or bool(person.heard & {slot, slot - 1, slot - 2}))
+
+    @property
+    def is_deaf(self) -> bool:
+        return self.now - self.listening_since < 30_000
+
+    def is_still_there(self, place: int) -> bool:
+        """Living, and if called in an earlier window, heard of in this one or the one before."""
+        if place >= self.front_at:
+            return self.is_living(place)
+        window = self.now // WINDOW
+        person = self.people[place]
+        return person.is_waiting and (self.is_deaf or bool(person.came & {window, window - 1}))
 
     @property
     def called_living(self) -> int:
-        return sum(self.is_living(place) for place in self.waiting if place < self.front)
+        return sum(self.is_still_there(place) for place in self.waiting if place < self.front)
 
     # --- steps that calls are made of -----------------------------------------------------------------------------
 
@@ -114,16 +134,30 @@ class PlainLine:
 
     def _call_window(self) -> None:
         is_new = self.now // WINDOW > self.window
+        if is_new:
+            self._weigh(min(100, self.now // WINDOW - self.window))
         self.window = self.now // WINDOW
         if self.is_free or (self.is_calling and not self.waiting):
             self.front = self.next
         elif is_new and self.is_calling:
-            self._call(self.window_room - self.called_living)
+            self._call()
 
-    def _call(self, places: int) -> None:
-        if places > 0:
+    def _weigh(self, windows: int) -> None:
+        """How many of those called came lately; those who are still there may yet."""
+        for _ in range(windows):
+            self.called, self.shown = self.called * 9 // 10, self.shown * 9 // 10
+        self.front_at, self.calls = self.front, 1_000
+        due = self.called - 100 * self.called_living
+        if self.called >= 2_000 and due > self.shown:
+            self.calls = min(2_000, 1_000 * due // max(1, self.shown))
+
+    def _call(self) -> None:
+        places = -(-(self.window_room - self.called_living) * self.calls // 1_000)
+        if places > 0 and self.front < self.next:
             living = [place for place in self.waiting if place >= self.front and self.is_living(place)]
             self.front = living[places - 1] + 1 if len(living) >= places else self.next
+            if not self.is_deaf:
+                self.called += 100 * min(places, len(living))
 
     def _enter(self, place: int) -> int:
         self.entries.append(self.now)
@@ -153,13 +187,15 @@ class PlainLine:
         for place in seen:
             if place in self.people:
                 self.people[place].heard.add(self.now // SLOT)
+                if place // 8 <= self.front // 8:  # bits go by whole bytes
+                    self.people[place].came.add(self.now // WINDOW)
                 if self.now - self.restored_at < 60_000:
                     self._put_back(place)
         self._call_window()
         if self.now - self.evicted_at >= 5_000:
             self._evict()
         if self.is_calling and self.waiting:
-            self._call(self.window_room - self.called_living)
+            self._call()
 
     def join(self, given: int, count: int) -> tuple[list[int], int]:
         """Places, and how many of them entered at once; no places if the zone takes nobody."""
@@ -199,8 +235,10 @@ class PlainLine:
                 self.is_calling and place < self.front and min(self.window_room, self.minute_room) > 0
             ):
                 results[place] = self._enter(place)
+                self.shown += 100
             else:
                 results[place] = 0
+                person.came.add(self.now // WINDOW)
         return results
 
     def leave(self, given: int, places: Iterable[int]) -> list[int]:

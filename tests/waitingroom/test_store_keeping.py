@@ -88,6 +88,87 @@ def test_when_all_are_silent_everybody_is_called(line: Line) -> None:
     assert (pulse.front, pulse.called_living, pulse.waiting_count) == (100, 0, 100)
 
 
+def everybody_called_from(line: Line, people: int, *, at: int) -> None:
+    """So many stand in line, all heard of up to a second before `at`, when the first of them may be called."""
+    for start in range(0, people, 1_000):
+        line.join(min(1_000, people - start))
+    line.change(mode=Mode.PAUSED)
+    line.listen(range(people), until=at - 1_000)
+    line.change(mode=Mode.OPEN)
+    line.at = at
+
+
+def test_who_vanishes_once_called_holds_a_turn_for_two_windows_at_most(line: Line) -> None:
+    everybody_called_from(line, 100, at=42_000)
+    assert (line.pulse().front, line.claim(2, 3, 4, 5)) == (6, [line.now_ms] * 4)
+    line.at = 43_000
+    line.pulse([1])  # and never again; 0 was gone before being called
+    line.at = 47_000
+    pulse = line.pulse()
+    assert (pulse.front, pulse.called_living) == (6, 2)
+    line.at = 48_000
+    pulse = line.pulse(range(16, 100))
+    assert (pulse.front, pulse.called_living) == (11, 6)
+    assert line.claim(*range(6, 11)) == [line.now_ms] * 5
+    line.at = 53_000
+    assert line.pulse(range(16, 100)).called_living == 1
+    line.at = 54_000
+    pulse = line.pulse(range(16, 100))
+    assert (pulse.front, pulse.called_living) == (17, 6)
+
+
+def test_who_is_late_but_there_still_enters_and_counts(line: Line) -> None:
+    everybody_called_from(line, 100, at=42_000)
+    line.pulse()
+    line.at = 48_000
+    assert line.pulse(range(16, 100)).front == 12  # the first six said nothing
+    line.at = 49_000
+    assert line.pulse([0, *range(16, 100)]).called_living == 7  # one of them is there after all
+    assert line.claim(0) == [line.now_ms]
+    line.at = 54_000
+    assert line.claim(1, 2) == [line.now_ms] * 2  # two have a gate that told nothing of them
+
+
+def test_who_was_refused_counts_as_still_there(line: Line) -> None:
+    everybody_called_from(line, 100, at=42_000)
+    line.pulse()
+    line.at = 48_000
+    assert line.pulse().front == 12
+    assert line.claim(*range(12)) == [line.now_ms] * 6 + [WAIT] * 6
+    line.at = 54_000
+    assert line.pulse().front == 12  # the six who were refused have this window
+    assert line.claim(*range(6, 12)) == [line.now_ms] * 6
+
+
+def test_when_some_of_those_called_do_not_come_more_are_called(line: Line) -> None:
+    line.change(per_minute=600)
+    everybody_called_from(line, 4_000, at=42_000)
+
+    def window(*, comes: int) -> tuple[int, int]:
+        """One window, in which `comes` of three who are called ask to enter: how many are called, and enter."""
+        called = range(front, line.pulse().front)
+        asking = outside + [place for place in called if place % 3 < comes]
+        results = line.claim(*asking)
+        entered = results.count(line.now_ms)
+        outside[:] = [place for place, result in zip(asking, results, strict=True) if result == WAIT]
+        line.at += 3_000
+        line.pulse(range(called.stop + 8, 4_000))
+        line.at += 3_000
+        return len(called), entered
+
+    front, seen, outside = 0, [], list[int]()
+    for _ in range(6):
+        seen.append(window(comes=2))
+        front += seen[-1][0]
+    # Sixty turns a window. From the second on one and a half are called for each.
+    assert seen == [(60, 40)] + [(90, 60)] * 5
+    for _ in range(45):
+        called, entered = window(comes=3)
+        front += called
+        assert entered <= 60
+    assert (called, entered) == (60, 60)
+
+
 @pytest.mark.parametrize("away_ms", [15_001, 55_000, 3_000_000])
 def test_after_a_silence_that_nobody_could_break_the_line_stands_in_order(line: Line, away_ms: int) -> None:
     line.change(per_minute=10)
@@ -194,7 +275,8 @@ def test_memory_follows_the_living_and_not_history(line: Line) -> None:
     assert line.waiting() == list(staying)
     client: Any = sync_client()
     assert client.strlen(line.key("waiting")) == client.strlen(line.key("entered")) + 1062 == (140_000 - 131_072) / 8
-    assert all(client.strlen(line.key(name)) <= 17_500 for name in line.names() if name.startswith("seen"))
+    assert all(client.strlen(line.key(name)) <= 17_500 for name in line.names() if name.startswith(("seen", "came")))
+    assert client.ttl(line.key(f"came:{NOON_WINDOW + 2}")) in range(10, 21)
     assert client.ttl(line.key(f"seen:{NOON // 1000 + 10}")) in range(60, 101)
     # Entries are remembered where the bitmaps are gone; tickets from there that did not enter are gone.
     assert line.claim(5, 131_499, 131_500) == [NOON + 6_000, NOON + 6_000, line.now_ms]

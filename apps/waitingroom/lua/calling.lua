@@ -3,8 +3,17 @@
 -- Living: waiting, and heard of within the current or the two slots before (20 to 30 s). Only the living are counted
 -- when people are called; the silent before them are called along, in case they still come. While the line has not
 -- been listened to for that long (Redis or the gates were away), silence says nothing: then all who wait count.
+--
+-- Who was called in an earlier window and is still outside asks every few seconds: they count only if they were heard of
+-- in this window or the one before, so that somebody who left just before being called holds a turn for two windows at
+-- most. `front_at` is the front before the first call of this window.
+--
+-- Some of those called never come. `called` and `shown` are how many were called and how many entered, in hundredths,
+-- each window weighing nine tenths of the one after it; `calls` is how many are called for a thousand turns.
 local LIVING = 20000
 local HEARING = 30000
+local CAME_KEPT = 20
+local FEW = 2000 -- hundredths: of fewer than twenty called nothing is concluded
 local PASSES = 512 -- places whose moments of entry share one string, six bytes each
 
 local function seen_key(at)
@@ -22,13 +31,22 @@ local function seen_since(moment)
   return keys
 end
 
--- Put the living places from `from` up to but not including `to` into SCRATCH, the first byte being that of `from`.
-local function living_put(from, to)
+local function came_key(w)
+  return HEAD .. ':came:' .. w
+end
+
+local function is_heard()
+  return now - head.listening_since >= HEARING
+end
+
+-- Put those who wait from `from` up to but not including `to`, and of whom one of these bitmaps tells, into SCRATCH, the
+-- first byte being that of `from`; returns how many.
+local function living_put(from, to, keys)
   local first, last = floor((from - head.base) / 8), floor((to - 1 - head.base) / 8)
   redis.call('SET', SCRATCH, redis.call('GETRANGE', WAITING, first, last))
-  if now - head.listening_since >= HEARING then
+  if is_heard() then
     local parts = {}
-    for i, key in ipairs(seen_since(now - LIVING)) do
+    for i, key in ipairs(keys) do
       parts[i] = OTHER .. i
       redis.call('SET', parts[i], redis.call('GETRANGE', key, first, last))
     end
@@ -50,51 +68,73 @@ local function living_put(from, to)
 end
 
 -- Move the front past so many more living places; past everybody if there are fewer. Looks at ever longer stretches, so
--- that the cost follows how far the front moves.
+-- that the cost follows how far the front moves. Returns how many are called.
 local function call_more(places)
-  if places <= 0 then return end
-  local at, bytes = head.front, 64 + floor(places / 4)
+  local asked, at, bytes = places, head.front, 64 + floor(places / 4)
+  local heard = seen_since(now - LIVING)
   while at < head.next and head.waiting > 0 do
     local first = floor((at - head.base) / 8)
     local stop = min(head.next, head.base + (first + bytes) * 8)
-    local found = living_put(at, stop)
+    local found = living_put(at, stop, heard)
     if found >= places then
       head.front = head.base + first * 8 + scratch_kth(places, redis.call('STRLEN', SCRATCH)) + 1
       redis.call('DEL', SCRATCH)
-      return
+      return asked
     end
     places, at, bytes = places - found, stop, bytes * 2
   end
   redis.call('DEL', SCRATCH)
   head.front = head.next
+  return asked - places
 end
 
--- Living places that are called and have not entered.
+-- Places that are called, have not entered, and are still there.
 local function called_living()
   local lowest = head.waiting > 0 and redis.call('BITPOS', WAITING, 1) or -1
-  if lowest < 0 or head.base + lowest >= head.front then return 0 end
-  local living = living_put(head.base + lowest, head.front)
+  if lowest < 0 then return 0 end
+  local at, living = head.base + lowest, 0
+  local before = min(head.front_at, head.front)
+  if at < before then
+    living = living_put(at, before, {came_key(window - 1), came_key(window)})
+    at = before
+  end
+  if at < head.front then living = living + living_put(at, head.front, seen_since(now - LIVING)) end
   redis.call('DEL', SCRATCH)
   return living
 end
 
--- Call as many as the window has room for, less those who are called already and still speak: the longer they take, the
--- fewer come after them, so nobody is overtaken by more than a window. Returns how many are called.
+-- Call as many as the window has room for, less those who are called already and are still there: the longer they take,
+-- the fewer come after them, so nobody is overtaken by more than a window. Some more, if some of those called did not come
+-- lately. Returns how many are called.
 local function call_on()
   local called = called_living()
   if is_calling() and head.waiting > 0 then
     local short = window_room() - called
     if short > 0 and head.front < head.next then
-      call_more(short)
+      local found = call_more(math.ceil(short * max(1000, head.calls) / 1000))
+      if is_heard() then head.called = head.called + 100 * found end
       called = called_living()
     end
   end
   return called
 end
 
+-- Weigh anew how many of those called come. Those who are outside and still speak may yet.
+local function window_begin()
+  for _ = 1, min(window - head.window, 100) do
+    head.called, head.shown = floor(head.called * 9 / 10), floor(head.shown * 9 / 10)
+  end
+  head.front_at, head.calls = head.front, 1000
+  if head.called >= FEW then
+    local due = head.called - 100 * called_living()
+    if due > head.shown then head.calls = min(2000, floor(1000 * due / max(1, head.shown))) end
+  end
+end
+
 -- The first step of a new window calls. Windows in which nobody spoke call nothing.
 local function call_window()
   local is_new = window > head.window
+  if is_new then window_begin() end
   head.window = window
   if is_free() or (is_calling() and head.waiting == 0) then
     head.front = head.next

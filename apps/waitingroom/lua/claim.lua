@@ -44,7 +44,7 @@ if now - head.restored_at < GRACE then
   end
 end
 
-local results, entering, off, room = {}, {}, {}, entry_room()
+local results, entering, off, refused_off, room = {}, {}, {}, {}, entry_room()
 for _, place in ipairs(places) do
   if is_waiting[place] then
     if #entering < room and (place < head.front or is_free()) then
@@ -53,6 +53,7 @@ for _, place in ipairs(places) do
       count_wait(waited[place])
     else
       results[place] = 0
+      refused_off[#refused_off + 1] = place - head.base
     end
   else
     local entered = pass_of(place)
@@ -67,7 +68,12 @@ if #entering > 0 then
   many_set(WAITING, off, 0)
   many_set(ENTERED, off, 1)
   enter(entering)
+  head.shown = head.shown + 100 * #entering
   head.waiting, line_changed = head.waiting - #entering, true
+end
+if #refused_off > 0 then
+  many_set(came_key(window), refused_off, 1)
+  redis.call('EXPIRE', came_key(window), CAME_KEPT)
 end
 line_close()
 

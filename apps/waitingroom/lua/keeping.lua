@@ -43,7 +43,9 @@ local function trim()
   local base = floor(lowest / TRIM) * TRIM
   if base <= head.base then return end
   local cut = (base - head.base) / 8
-  for _, key in ipairs({WAITING, ENTERED, unpack(seen_since(now - rules.idle_s * 1000 - head.slot_ms))}) do
+  local keys = seen_since(now - rules.idle_s * 1000 - head.slot_ms)
+  for _, key in ipairs({WAITING, ENTERED, came_key(window), came_key(window - 1)}) do keys[#keys + 1] = key end
+  for _, key in ipairs(keys) do
     local rest = redis.call('GETRANGE', key, cut, -1)
     if rest == '' then redis.call('DEL', key) else redis.call('SET', key, rest, 'KEEPTTL') end
   end

@@ -25,7 +25,8 @@ local STATS_KEPT = 7200
 
 local NUMBERS = {
   'epoch', 'base', 'next', 'front', 'waiting', 'now', 'window', 'log_total', 'listening_since', 'pulsed_at',
-  'evicted_at', 'restored_at', 'rev', 'slot_ms', 'draw_from', 'draw_to', 'drawn',
+  'evicted_at', 'restored_at', 'rev', 'slot_ms', 'draw_from', 'draw_to', 'drawn', 'front_at', 'called', 'shown',
+  'calls',
 }
 local RULE_NUMBERS = {
   'version', 'epoch', 'per_minute', 'idle_s', 'prequeue_from', 'opens_at', 'seed', 'pass_s', 'slowed_at',

@@ -19,6 +19,7 @@ if before then
   head.rev = max(head.rev + 1, now)
   redis.call('DEL', WAITING, ENTERED)
   if head.slot_ms > 0 then redis.call('DEL', unpack(seen_since(now - 2 * rules.idle_s * 1000))) end
+  for w = floor(now / WINDOW) - 1, floor(now / WINDOW) do redis.call('DEL', came_key(w)) end
 else
   redis.call('DEL', WAITING, ENTERED)
   for _, entry in ipairs(redis.call('LRANGE', LOG, 0, -1)) do

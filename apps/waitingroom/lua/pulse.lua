@@ -17,6 +17,11 @@ if bits ~= '' then
   local seen = seen_key(now)
   bits_or(seen, (first - head.base) / 8, bits)
   seen_keep(seen)
+  local near = string.sub(bits, 1, max(0, floor(head.front / 8) + 1 - first / 8)) -- those called, to the end of a byte
+  if near ~= '' then
+    bits_or(came_key(window), (first - head.base) / 8, near)
+    redis.call('EXPIRE', came_key(window), CAME_KEPT)
+  end
   if now - head.restored_at < GRACE then put_back(first, bits) end
 end
 call_window()
