@@ -143,3 +143,36 @@ def test_a_slow_server_cannot_hide_behind_a_busy_connection(serve: Callable[[Rep
         stretch = users.go_on(2.0)
     assert stretch.behind >= 3
     assert max(stretch.waits) > 0.5
+
+
+def test_a_connection_that_was_closed_while_nobody_used_it_is_replaced() -> None:
+    """A server lets go of a connection on which nothing is asked; the people on others must not notice."""
+    closed = threading.Event()
+
+    class Handler(socketserver.StreamRequestHandler):
+        timeout = 0.1
+
+        def handle(self) -> None:
+            try:
+                while self.rfile.readline().strip():
+                    length = 0
+                    while header := self.rfile.readline().strip():
+                        if header.lower().startswith(b"content-length:"):
+                            length = int(header.split(b":")[1])
+                    self.rfile.read(length)
+                    body = json.dumps(WAITING, separators=(",", ":")).encode()
+                    self.wfile.write(b"HTTP/1.1 200 X\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            except TimeoutError:
+                closed.set()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        with VirtualUsers(address, zone="z", number=1, connections=3, period_s=0.03) as users:
+            users.ramp(1, 0.0)
+            stretch = users.go_on(1.0)
+        server.shutdown()
+    assert closed.is_set()
+    assert not users.errors
+    assert stretch.polls > 20

@@ -275,8 +275,14 @@ class VirtualUsers:
         self._begin(user, time.monotonic())
 
     def _drop(self, connection: Connection, error: str) -> None:
-        """Give up a connection, count why, and let whoever asked on it ask again on another one."""
-        self.errors[error] += 1
+        """Give up a connection, and let whoever asked on it ask again on another one.
+
+        Why is counted, unless nobody was asking: a server closes connections that nobody uses, as a balancer knows.
+        """
+        if connection.user >= 0:
+            self.errors[error] += 1
+        else:
+            self._free.remove(connection)
         self._epoll.unregister(connection.socket.fileno())
         del self._by_fd[connection.socket.fileno()]
         connection.socket.close()
