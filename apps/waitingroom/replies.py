@@ -56,7 +56,11 @@ def pulse_read(reply: Sequence[Any]) -> Pulse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """What a batch of newcomers was given. "closed": the zone takes nobody now (blocked, or not yet open)."""
+    """What a batch of newcomers was given. "closed": the zone takes nobody now (blocked, or not yet open).
+
+    From `waiting` on it says how the line stood behind them, at `entered_ms`, as `Pulse` does: enough to tell
+    newcomers when they will be called without reading the line again.
+    """
 
     status: Status | Literal["closed"]
     epoch: int = 0  # the line's, for "epoch"
@@ -67,6 +71,10 @@ class Joined:
     shuffled: bool = False
     places: list[int] | None = None  # one each, if `shuffled`
     waiting: int = 0
+    front: int = 0  # first place not yet called
+    minute_used: int = 0  # entries that count against the sliding minute
+    log_oldest_ms: int = 0  # when the oldest of them was, to 10 ms; 0 if there is none
+    used: dict[int, int] = field(default_factory=dict)  # window -> entries
 
 
 def join_read(reply: Sequence[Any]) -> Joined:
@@ -76,7 +84,7 @@ def join_read(reply: Sequence[Any]) -> Joined:
     status = _status(reply)
     if status != "ok":
         return Joined(status=status, epoch=int(reply[1]) if len(reply) > 1 else 0)
-    shuffled = reply[5] == 1
+    shuffled, windows = reply[5] == 1, reply[11]
     return Joined(
         status=status,
         first=reply[1],
@@ -86,6 +94,10 @@ def join_read(reply: Sequence[Any]) -> Joined:
         shuffled=shuffled,
         places=list(reply[7]) if shuffled else None,
         waiting=reply[6],
+        front=reply[8],
+        minute_used=reply[9],
+        log_oldest_ms=reply[10],
+        used=dict(zip(windows[::2], windows[1::2], strict=True)),
     )
 
 

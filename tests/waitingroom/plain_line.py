@@ -63,6 +63,13 @@ class PlainLine:
         return sum(moment // 10 * 10 + 10 > self.now - MINUTE for moment in self.entries)
 
     @property
+    def log_oldest(self) -> int:
+        """When the oldest entry of the minute was, to a hundredth of a second; 0 if there is none."""
+        return min(
+            (moment // 10 * 10 for moment in self.entries if moment // 10 * 10 + 10 > self.now - MINUTE), default=0
+        )
+
+    @property
     def window_room(self) -> int:
         before = sum(self.used(window) for window in range(self.window - 9, self.window + 1))
         return max(0, min(self.share(self.window) - self.used(self.window), self.rules.per_minute - before))

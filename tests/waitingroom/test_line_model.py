@@ -98,6 +98,9 @@ class LineMachine(RuleBasedStateMachine):
             assert (joined.status, joined.first, joined.count) == ("ok", places[0], count)
             assert (joined.entered, joined.entered_ms) == (entered, self.plain.now)
             assert not joined.shuffled
+            assert (joined.waiting, joined.front) == (len(self.plain.waiting), self.plain.front)
+            assert (joined.minute_used, joined.log_oldest_ms) == (self.plain.minute_used, self.plain.log_oldest)
+            self.check_windows(joined.used)
             self.joined = joined
         self.known += places
         self._entered(places[:entered], in_line=False)
@@ -117,7 +120,6 @@ class LineMachine(RuleBasedStateMachine):
         self.plain.pulse(self.line.now_ms, seen)
         pulse = self.line.pulse(seen)
         plain = self.plain
-        windows = range(plain.window - 9, plain.window + 1)
         assert pulse.bits is not None
         assert (pulse.status, pulse.now_ms) == ("ok", plain.now)
         assert (pulse.next, pulse.front) == (plain.next, plain.front)
@@ -125,8 +127,14 @@ class LineMachine(RuleBasedStateMachine):
         assert pulse.waiting_count == len(plain.waiting)
         assert pulse.called_living == plain.called_living
         assert pulse.minute_used == plain.minute_used
-        assert {window: pulse.used.get(window, 0) for window in windows} == {w: plain.used(w) for w in windows}
+        assert pulse.log_oldest_ms == plain.log_oldest
+        self.check_windows(pulse.used)
         assert pulse.restored_at == plain.restored_at
+
+    def check_windows(self, used: dict[int, int]) -> None:
+        """Entries by window are those of the last ten."""
+        windows = range(self.plain.window - 9, self.plain.window + 1)
+        assert {window: used.get(window, 0) for window in windows} == {w: self.plain.used(w) for w in windows}
 
     @rule(which=SOME, times=st.integers(1, 2), backwards=st.booleans())
     def claim(self, which: str, times: int, backwards: bool) -> None:

@@ -1,5 +1,6 @@
 """Coming, entering and leaving, call by call, on both kinds of Redis: exact answers, figures and keys."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,10 +26,15 @@ def seated(first: int, count: int, *, entered: int, waiting: int, at: int = 0) -
     return Joined(status="ok", first=first, count=count, entered=entered, entered_ms=NOON + at, waiting=waiting)
 
 
+def places_given(joined: Joined) -> Joined:
+    """What a batch was answered, without how the line stands behind it."""
+    return replace(joined, front=0, minute_used=0, log_oldest_ms=0, used={})
+
+
 def test_a_burst_enters_until_the_minute_is_full(line: Line) -> None:
-    assert line.join(50) == seated(0, 50, entered=50, waiting=0)
+    assert places_given(line.join(50)) == seated(0, 50, entered=50, waiting=0)
     line.at = 5_000
-    assert line.join(30) == seated(50, 30, entered=10, waiting=20, at=5_000)
+    assert places_given(line.join(30)) == seated(50, 30, entered=10, waiting=20, at=5_000)
     pulse = line.pulse()
     assert (pulse.next, pulse.front, pulse.minute_used) == (80, 60, 60)
     assert pulse.used == {NOON_WINDOW: 60}
@@ -38,10 +44,23 @@ def test_a_burst_enters_until_the_minute_is_full(line: Line) -> None:
     assert (minute.joins, minute.entries, minute.waiting, minute.waits) == (80, 60, 20, {0: 60})
 
 
+def test_newcomers_are_told_how_the_line_stands(line: Line) -> None:
+    line.join(50)
+    line.at = 6_500
+    joined = line.join(30)
+    assert (joined.waiting, joined.front, joined.minute_used, joined.log_oldest_ms) == (20, 60, 60, NOON)
+    assert joined.used == {NOON_WINDOW: 50, NOON_WINDOW + 1: 10}
+    line.at = 12_000
+    line.change(mode=Mode.QUEUE_ALL)
+    pulse, joined = line.pulse(), line.join(1)
+    assert (joined.front, joined.minute_used, joined.used) == (pulse.front, pulse.minute_used, pulse.used)
+    assert joined.waiting == pulse.waiting_count + 1
+
+
 def test_nobody_enters_before_one_who_waits(line: Line) -> None:
     line.join(61)
     line.at = 61_000  # the burst is forgotten, the one waits
-    assert line.join(5) == seated(61, 5, entered=0, waiting=6, at=61_000)
+    assert places_given(line.join(5)) == seated(61, 5, entered=0, waiting=6, at=61_000)
     line.pulse()
     assert line.claim(60, 61) == [NOON + 61_000] * 2
 
@@ -110,7 +129,7 @@ def test_waits_are_counted_in_eighths_of_a_doubling(line: Line) -> None:
 
 def test_modes_that_let_nobody_in(line: Line) -> None:
     line.change(mode=Mode.PAUSED)
-    assert line.join(2) == seated(0, 2, entered=0, waiting=2)
+    assert places_given(line.join(2)) == seated(0, 2, entered=0, waiting=2)
     line.at = 6_000
     assert line.pulse().front == 0
     assert line.claim(0) == [WAIT]
@@ -131,7 +150,7 @@ def test_modes_that_let_everybody_in(line: Line, mode: Mode, would_wait: int) ->
     line.at = 100
     assert line.pulse().front == 100
     assert line.claim(99, 0) == [NOON + 100] * 2
-    assert line.join(119) == seated(100, 119, entered=119, waiting=98, at=100)
+    assert places_given(line.join(119)) == seated(100, 119, entered=119, waiting=98, at=100)
     assert line.pulse().minute_used == 121
     assert (line.minute().entries, line.minute().would_wait) == (121, would_wait)
     # They count: who comes when the rules hold again waits for the minute.
@@ -166,7 +185,7 @@ def test_before_the_opening_nobody_gets_a_place(line: Line) -> None:
     line.at = 29_999
     assert line.join(5) == Joined(status="closed")
     line.at = 60_000
-    assert line.join(5) == seated(0, 5, entered=5, waiting=0, at=60_000)
+    assert places_given(line.join(5)) == seated(0, 5, entered=5, waiting=0, at=60_000)
     assert line.minute().refused == 5
 
 

@@ -2,7 +2,8 @@
 -- KEYS:    1 line:{Z}
 -- ARGV:    1 now (epoch ms or empty)  2 epoch  3 server  4 number of this batch  5 newcomers, 1 to 1,000
 -- Returns: {'ok', first place, newcomers, how many of them entered, now, '1' if places were drawn by lot, waiting,
---          {places, if drawn}}, or {'closed'}, or {'lost'}, or {'epoch', the line's}
+--          {places, if drawn}, first place not yet called, entries of the minute, epoch ms of the oldest of them or 0,
+--          {window, entries, ...}}, or {'closed'}, or {'lost'}, or {'epoch', the line's}
 -- Repeat:  the same batch of the same server is given the same answer; a server sends one batch at a time
 local refused = line_open(ARGV[2])
 if refused then return refused end
@@ -62,6 +63,9 @@ if entering < newcomers then
 end
 count('joins', newcomers)
 line_close()
-local answer = {'ok', first, newcomers, entering, now, drawn[1] and 1 or 0, head.waiting, drawn}
+local answer = {
+  'ok', first, newcomers, entering, now, drawn[1] and 1 or 0, head.waiting, drawn, head.front, head.log_total,
+  log_oldest(), windows_flat(),
+}
 redis.call('SET', batch_key, cmsgpack.pack({batch, answer}), 'EX', 600)
 return answer

@@ -179,6 +179,19 @@ local function fill_since(first)
   end
 end
 
+-- Entries by window: window, entries, ...
+local function windows_flat()
+  local flat = {}
+  for w, n in pairs(used) do flat[#flat + 1], flat[#flat + 2] = w, n end
+  return flat
+end
+
+-- When the oldest entry of the minute was (epoch ms), 0 if there is none.
+local function log_oldest()
+  local oldest = redis.call('LINDEX', LOG, 0)
+  return oldest and tonumber(string.match(oldest, '^%d+')) * BUCKET or 0
+end
+
 -- --- opening ---------------------------------------------------------------------------------------------------------
 
 local function has_opened()

@@ -29,11 +29,8 @@ if now - head.evicted_at >= 5000 then evict() end
 local called = call_on()
 line_close()
 
-local entries = {}
-for w, n in pairs(used) do entries[#entries + 1], entries[#entries + 2] = w, n end
-local oldest = redis.call('LINDEX', LOG, 0)
 return {
-  'ok', now, head.epoch, head.base, head.next, head.front, head.waiting, called, head.log_total,
-  oldest and tonumber(string.match(oldest, '^%d+')) * BUCKET or 0, head.rev, rules.version, head.restored_at, entries,
+  'ok', now, head.epoch, head.base, head.next, head.front, head.waiting, called, head.log_total, log_oldest(), head.rev,
+  rules.version, head.restored_at, windows_flat(),
   head.rev ~= tonumber(ARGV[5]) and (redis.call('GET', WAITING) or '') or false,
 }
