@@ -46,7 +46,11 @@ class TrafficConsumer(LeanHttpConsumer):
 
     kind = "gate"
     # Pages of other sites may ask: nothing here looks at who is signed in.
-    headers: ClassVar[tuple[Header, ...]] = (*LeanHttpConsumer.headers, (b"access-control-allow-origin", b"*"))
+    headers: ClassVar[tuple[Header, ...]] = (
+        *LeanHttpConsumer.headers,
+        (b"access-control-allow-origin", b"*"),
+        (b"access-control-expose-headers", b"retry-after"),
+    )
 
     async def respond(self) -> bytes | Answer:
         """Answer, after preflights were let pass and wrong methods refused."""

@@ -119,6 +119,7 @@ async def test_wrong_methods_and_addresses(
     assert reply.error == expected
     assert reply.headers.get("allow") == allow
     assert reply.headers["access-control-allow-origin"] == "*"
+    assert reply.headers["access-control-expose-headers"] == "retry-after"  # a page of another site heeds it
     assert refused(expected[1]) == counted + 1
 
 
