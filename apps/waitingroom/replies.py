@@ -108,7 +108,7 @@ WAIT, GONE, SPENT = 0, -1, -2
 class Claimed:
     """A result for each claim, in order: epoch ms of the entry (the same when asked again), or WAIT, GONE or SPENT.
 
-    GONE: evicted, left, or never there. SPENT: entered, and the pass has been over for two minutes.
+    GONE: evicted, left, or never there. SPENT: entered, and the pass is over.
     """
 
     status: Status
@@ -181,7 +181,7 @@ class ZoneMinute:
     evicted: int = 0
     left: int = 0
     would_wait: int = 0  # came in observe mode, and would have had to wait
-    refused: int = 0  # came while the zone took nobody
+    refused: int = 0  # asked to join while the zone took nobody: who asks again counts again
     waiting: int = 0  # when last looked at
     waits: dict[int, int]  # bucket floor(8 * log2(1 + seconds waited)) -> entries
 

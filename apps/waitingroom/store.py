@@ -18,10 +18,12 @@ Keys of one zone Z:
     line:{Z}:came:<window>    bitmap  who of those called was heard of, or refused, in that window; kept for 20 s
     line:{Z}:windows          hash    number of a 6-second window -> entries, the last twelve
     line:{Z}:log              list    bucket:entries, by 10 ms, of the sliding minute
-    line:{Z}:passes:<block>   string  when each place from block * 512 on entered, six bytes a place, 0 if it did not
+    line:{Z}:passes:<epoch>:<block>  string  when each place from block * 512 on entered, six bytes a place, 0 if it
+                                      did not
     line:{Z}:spent:<minute>:<block>  hash  single-use passes issued then that were used -> mark of the call
     line:{Z}:batch:<server>   string  the last batch of joins of a gate process, and what it was answered
-    line:{Z}:stats:<minute>   hash    joins entries evicted left would_wait refused, waiting (a gauge), wait:<bucket>
+    line:{Z}:stats:<minute>   hash    joins entries evicted left would_wait, refused (asked to join, each time), waiting
+                                      (a gauge), wait:<bucket>
     line:{Z}:scratch:*        bitmap  for the length of a script
 Keys of the house, in one slot:
     gate:{zones}:catalog      hash        zone -> its rules as JSON

@@ -236,7 +236,7 @@ class PlainLine:
             if person is None or not (person.is_waiting or person.entered_ms):
                 results[place] = -1
             elif person.entered_ms:
-                is_over = self.now >= person.entered_ms + (self.rules.pass_s + 120) * 1000
+                is_over = self.now >= (person.entered_ms // 1_000 + self.rules.pass_s) * 1_000
                 results[place] = -2 if is_over else person.entered_ms
             elif self.is_free or (
                 self.is_calling and place < self.front and min(self.window_room, self.minute_room) > 0

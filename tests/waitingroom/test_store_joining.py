@@ -98,11 +98,12 @@ def test_a_claim_waits_until_it_is_called_and_has_room(line: Line) -> None:
 
 
 def test_a_ticket_claimed_again_entered_once(line: Line) -> None:
+    line.at = 700  # a pass says its moments in whole seconds
     line.join(1)
-    assert line.claim(0, 0) == [NOON, NOON]
-    line.at = 719_999  # ten minutes of the pass, and two
-    assert line.claim(0) == [NOON]
-    line.at = 720_000
+    assert line.claim(0, 0) == [NOON + 700] * 2
+    line.at = 599_999
+    assert line.claim(0) == [NOON + 700]
+    line.at = 600_000  # nobody is given a pass that is over
     assert line.claim(0) == [SPENT]
     assert line.minute().entries == 1
 

@@ -338,9 +338,13 @@ def test_a_raised_epoch_clears_the_line_and_keeps_the_minute(line: Line) -> None
     pulse = line.pulse()
     assert (pulse.epoch, pulse.base, pulse.next, pulse.waiting_count, pulse.minute_used) == (2, 0, 5, 5, 60)
     assert line.pulse(epoch=1).status == "epoch"
+    # The same places entered before the clear: others stand there now.
+    assert line.claim(*range(5)) == [WAIT] * 5
+    line.leave(4)
+    assert line.claim(4) == [GONE]
     line.at = 61_020
-    line.pulse(range(5))
-    assert line.claim(*range(5)) == [line.now_ms] * 5
+    line.pulse(range(4))
+    assert line.claim(*range(4)) == [line.now_ms] * 4
 
 
 def test_the_catalogue(redis_url: str) -> None:

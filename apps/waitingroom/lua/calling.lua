@@ -105,9 +105,9 @@ end
 
 -- Call as many as the window has room for, less those who are called already and are still there: the longer they take,
 -- the fewer come after them, so nobody is overtaken by more than a window. Some more, if some of those called did not come
--- lately. Returns how many are called.
-local function call_on()
-  local called = called_living()
+-- lately. Returns how many are called; it may be given how many are by now, if that is known.
+local function call_on(called)
+  called = called or called_living()
   if is_calling() and head.waiting > 0 then
     local short = window_room() - called
     if short > 0 and head.front < head.next then
@@ -119,27 +119,30 @@ local function call_on()
   return called
 end
 
--- Weigh anew how many of those called come. Those who are outside and still speak may yet.
+-- Weigh anew how many of those called come. Those who are outside and still speak may yet: returns how many they are, if
+-- that had to be counted.
 local function window_begin()
   for _ = 1, min(window - head.window, 100) do
     head.called, head.shown = floor(head.called * 9 / 10), floor(head.shown * 9 / 10)
   end
   head.front_at, head.calls = head.front, 1000
   if head.called >= FEW then
-    local due = head.called - 100 * called_living()
+    local called = called_living()
+    local due = head.called - 100 * called
     if due > head.shown then head.calls = min(2000, floor(1000 * due / max(1, head.shown))) end
+    return called
   end
 end
 
 -- The first step of a new window calls. Windows in which nobody spoke call nothing.
 local function call_window()
   local is_new = window > head.window
-  if is_new then window_begin() end
+  local called = is_new and window_begin() or nil
   head.window = window
   if is_free() or (is_calling() and head.waiting == 0) then
     head.front = head.next
   elseif is_new then
-    call_on()
+    call_on(called)
   end
 end
 
@@ -156,8 +159,9 @@ end
 
 -- --- entries -----------------------------------------------------------------------------------------------------------
 
+-- By epoch: a line that was cleared gives the same places again, to others.
 local function pass_slot(place)
-  return HEAD .. ':passes:' .. floor(place / PASSES), place % PASSES * 6
+  return HEAD .. ':passes:' .. head.epoch .. ':' .. floor(place / PASSES), place % PASSES * 6
 end
 
 -- When this place entered, or 0 if that is forgotten.

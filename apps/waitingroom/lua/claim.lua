@@ -57,7 +57,7 @@ for _, place in ipairs(places) do
     end
   else
     local entered = pass_of(place)
-    if entered > 0 and now < entered + (rules.pass_s + 120) * 1000 then
+    if entered > 0 and now < (floor(entered / 1000) + rules.pass_s) * 1000 then -- as its pass says, in whole seconds
       results[place] = entered
     else
       results[place] = (has_entered[place] or entered > 0) and -2 or -1
