@@ -273,10 +273,9 @@ def zones_evict(*, now_ms: int | None = None) -> int:
 def pass_redeem(*, zone: Zone, claims: PassClaims) -> bool:
     """Whether this pass may be used now; in a zone of single-use passes this uses it up, so the next answer is False.
 
-    A pass of place 0 was given while Redis was away and stands for nobody's place, so it cannot be used up.
     PassUnchecked when Redis is away, unless the zone fails open.
     """
-    if not zone.single_use or claims.place == 0:
+    if not zone.single_use:
         return True
     command = store.redeem(
         zone_id=zone.pk,
