@@ -195,8 +195,9 @@ class ZoneStatistic(models.Model):
     """What one zone's line did in one minute of the clock.
 
     Counts of that minute: `joins` places given, `entries` passes given, `evicted` for silence, `left` of their own
-    accord, `refused` who came while the zone took nobody, `would_wait` entries in mode observe that would have had to
-    wait. `waiting` is the length of the line, as last seen in that minute. `wait_p50` and so on are seconds that those
+    accord, `refused` requests to join while the zone took nobody (who asks again counts again, so these are polls and
+    not people), `would_wait` entries in mode observe that would have had to wait. `waiting` is the length of the line,
+    as last seen in that minute. `wait_p50` and so on are seconds that those
     who entered had waited, within a tenth; null if nobody did.
     """
 

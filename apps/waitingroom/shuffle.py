@@ -5,7 +5,7 @@ Everyone who came before the opening gets the next index i of a counter, and the
     place(i) = (i - i % 2^21) + permutation(i % 2^21)
 
 so that places are unique, no list is kept, and the whole draw can be repeated from the stored seed. The same formula
-stands in lua/line.lua, in doubles: no product or sum reaches 2^53. All quantities are integers; `^` is exclusive or,
+stands in lua/draw.lua, in doubles: no product or sum reaches 2^53. All quantities are integers; `^` is exclusive or,
 `//` and `%` round down, so that in Lua `x // 2^s` of a number below 2^32 is `math.floor(x / 2^s)`, and a result of
 the `bit` library, which is signed, is brought back by `% 2^32`.
 

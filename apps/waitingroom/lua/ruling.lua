@@ -1,4 +1,4 @@
--- Put after the other preludes before scripts that are given a zone's rules: eleven arguments from `at` on, in the order
+-- Put after the other preludes before scripts that are given a zone's rules: ten arguments from `at` on, in the order
 -- of store.py. Older rules than those that are known change nothing. Returns whether they were written.
 local GIVEN = {
   'version', 'epoch', 'per_minute', 'mode', 'idle_s', 'prequeue_from', 'opens_at', 'seed', 'pass_s', 'slowed_at',
