@@ -45,13 +45,18 @@ class Desk:
         flush_soon: Callable[[], None],
         trouble: Callable[[str], None],
         entered: Callable[[int], None],
+        joined: Callable[[Joined], None],
     ) -> None:
-        """`trouble` hears when Redis answers "lost" or "epoch", `entered` of each place that was let in."""
+        """`trouble` hears when Redis answers "lost" or "epoch", `entered` of each place that was let in.
+
+        `joined` hears what each batch of newcomers was told, before they are.
+        """
         self._zone_id = zone_id
         self._server = server
         self._flush_soon = flush_soon
         self._trouble = trouble
         self._entered = entered
+        self._joined_told = joined
         self.is_held = False  # Redis lost the line: joins wait until it stands again
         self._joiners: deque[asyncio.Future[Seated]] = deque()
         self._batch = 0
@@ -141,6 +146,7 @@ class Desk:
         if joined.status == "closed":
             self.turn_away()
             return
+        self._joined_told(joined)
         self._hand_out(joined)
         if self._joiners:
             self._flush_soon()

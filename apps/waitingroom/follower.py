@@ -15,10 +15,10 @@ from . import store
 from .desk import Call, Desk
 from .foretold import Foretold
 from .house import House
-from .outlook import Minute, Outlook
+from .outlook import Minute, Outlook, learned
 from .recovery import Recovery
 from .redis_clock import RedisClock
-from .replies import Pulse, pulse_read, restore_read
+from .replies import Joined, Pulse, pulse_read, restore_read
 from .rules import ZoneRules
 from .seen import SLOT_S, Presence
 from .snapshot import Bitmap, Snapshot
@@ -48,7 +48,12 @@ class Follower:
         self.presence = Presence()
         self.recovery = Recovery(house.ticks)
         self.desk = Desk(
-            rules.zone_id, house.server, flush_soon=self._flush_soon, trouble=self._trouble, entered=self._entered
+            rules.zone_id,
+            house.server,
+            flush_soon=self._flush_soon,
+            trouble=self._trouble,
+            entered=self._entered,
+            joined=self._learn,
         )
         self.sockets = 0  # open here
         self.due = 0.0  # ticks of the next pulse
@@ -60,6 +65,7 @@ class Follower:
         self._until = 0.0  # ticks: the outlook holds
         self._read_at = 0.0  # ticks of the pulse that read the snapshot
         self._minute = Minute()
+        self._joined: Joined | None = None  # what the last newcomers here were told of the line
         self._foretold = Foretold()
         self._waiting = 0
         self._awake_since: float | None = None
@@ -133,7 +139,7 @@ class Follower:
         self.desk.is_held = False
         self._outlook = Outlook(self.rules, None, now_ms=self.clock.now_ms())
         self._until = 0.0
-        self._minute, self._foretold, self._waiting = Minute(), Foretold(), 0
+        self._minute, self._foretold, self._waiting, self._joined = Minute(), Foretold(), 0, None
 
     # --- the outlook ------------------------------------------------------------------------------------------
 
@@ -207,7 +213,7 @@ class Follower:
             yield command, self._restored
         snapshot = self._outlook.snapshot
         known_rev = -1 if snapshot is None else snapshot.rev
-        seen = self._seen(snapshot)
+        seen = self._seen(self.recovery.known)
         yield (
             store.pulse(zone_id=self.rules.zone_id, epoch=self._epoch, seen=seen, known_rev=known_rev),
             lambda reply: self._pulsed(ticks, seen, reply),
@@ -276,12 +282,23 @@ class Follower:
         if pulse.rules_version > self.rules.version:
             self._house.look_again()
         self._review(self._ticks(), snapshot)
+        if self._joined is not None:  # they may have come after this was read, and been answered first
+            self._learn(self._joined)
         self._look_when_room_comes()
         reading, self._reading = self._reading, asyncio.Event()
         reading.set()
         if not self.desk.is_empty:
             self._flush_soon()  # also what failed before
         self._house.snapshot_came(self.rules.zone_id)
+
+    def _learn(self, joined: Joined) -> None:
+        """Newcomers were told how the line stands, so that nobody need read it again to tell them when they enter."""
+        self._joined = joined
+        snapshot = self._outlook.snapshot
+        if snapshot is not None and (newer := learned(snapshot, self._minute, joined)) is not None:
+            line, self._minute = newer
+            self._waiting = joined.waiting
+            self._review(self._ticks(), line)
 
     def _look_when_room_comes(self) -> None:
         """Sockets of called people are claimed for when the line is read: read it when the next of few may enter."""

@@ -16,6 +16,7 @@ from .replies import GONE
 from .replies import SPENT as CLAIM_SPENT
 from .rules import ZoneRules
 from .tickets import TicketClaims
+from .windows import WINDOW_MS
 
 # More polls of one place in a slot of 3 s than any client of ours makes.
 POLLS_PER_SLOT = 6
@@ -118,7 +119,8 @@ class ZoneKeeper(Follower):
         if has_entered:
             return outlook.admitted(place, joined_ms, client, joined_ms)
         self.presence.mark(place)
-        await self._is_read(joined_ms if self._is_short() else 0)
+        # What the batch was told is known by now, unless a window has begun since the line was read.
+        await self._is_read(joined_ms // WINDOW_MS * WINDOW_MS if self._is_short() else 0)
         return self._current().waiting(place, joined_ms, client, self.clock.now_ms())
 
     async def leave(self, claims: TicketClaims) -> bool:

@@ -4,11 +4,13 @@ A keeper makes one for every snapshot and at every moment when the state changes
 been away for too long). `answer` says None where only Redis can tell: whoever may enter, or is not in the line.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from .foretold import Foretold
 from .outcomes import ADMITTED, BEFORE, BLOCKED, HOLDING, NOWHERE, PAUSED, PREQUEUE, WAITING, Outcome
 from .pacing import CLAIM_MARGIN_MS, OPENING_MARGIN_MS, Pace
+from .replies import Joined
 from .rules import Mode, ZoneRules
 from .snapshot import Snapshot
 from .windows import WINDOW_MS, WINDOWS_A_MINUTE, Schedule, share, window_of
@@ -66,6 +68,22 @@ class Minute(NamedTuple):
     used: int = 0  # entries that count against the sliding minute
     oldest_ms: int = 0  # when the oldest of them was, to ENTRY_BUCKET_MS
     called_living: int = 0  # called, heard of lately, not yet entered
+
+
+def learned(snapshot: Snapshot, minute: Minute, joined: Joined) -> tuple[Snapshot, Minute] | None:
+    """The line and its minute as newcomers found them; None if it was read later than that, or in another window.
+
+    What they were told says how far the front is and what has entered, which is all that their time is made of. Within
+    a window that is enough; a new one calls people, of whom only a reading tells how many are there.
+    """
+    if window_of(joined.entered_ms) != window_of(snapshot.now_ms) or joined.entered_ms < snapshot.now_ms:
+        return None
+    if joined.entered_ms == snapshot.now_ms and joined.minute_used < minute.used:  # entries only add up
+        return None
+    front = max(snapshot.front, joined.front)
+    # Places up to the front have been given, whether or not the line was read since: nobody there is ahead of anybody.
+    line = replace(snapshot, front=front, next=max(snapshot.next, front), used=joined.used)
+    return line, Minute(joined.minute_used, joined.log_oldest_ms, minute.called_living)
 
 
 class Outlook:

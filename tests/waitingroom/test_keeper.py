@@ -50,6 +50,55 @@ async def test_a_burst_enters_and_the_rest_stands_in_line(redis_url: str) -> Non
     assert (await keeper.overview())[1:3] == (3, 3)
 
 
+async def early_in_a_window(keeper: ZoneKeeper) -> None:
+    """Wait until the line's window has two seconds to go, if it has not."""
+
+    async def is_early() -> bool:
+        return keeper.clock.now_ms() % 6_000 < 4_000
+
+    await eventually_async(is_early, deadline=5, every=0.05)
+
+
+async def test_newcomers_after_a_burst_are_told_when_though_nobody_reads_the_line(redis_url: str) -> None:
+    zone_open(per_minute=1)
+    gate, other = Gate(), Gate()
+    keeper, burst = await gate.zone(), await other.zone()
+    await early_in_a_window(keeper)
+    await gate.house.tell_all()
+    assert keeper.snapshot is not None
+    read_at = keeper.snapshot.now_ms
+    assert (await burst.join("client")).can_enter  # at another gate, after this one has read the line
+    outcomes = await asyncio.gather(*(keeper.join("client") for _ in range(3)))
+    assert standing(outcomes) == [("waiting", place, place) for place in (1, 2, 3)]
+    for number, outcome in enumerate(outcomes):
+        assert outcome.eta_s is not None
+        assert 54 + 60 * number <= outcome.eta_s <= 120 + 60 * number
+    assert keeper.snapshot.now_ms == read_at
+    assert (await keeper.overview())[1:3] == (3, 1)
+    before = [outcome.eta_s or 0 for outcome in outcomes]
+    await gate.house.tell_all()
+    after = [await ask(keeper, ticket(outcome)) for outcome in outcomes]
+    assert standing(after) == standing(outcomes)
+    assert all((each.eta_s or 0) <= told for each, told in zip(after, before, strict=True))
+
+
+async def test_a_reading_that_newcomers_overtook_does_not_make_them_forgotten(redis_url: str) -> None:
+    zone_open(per_minute=1)
+    gate = Gate()
+    keeper = await gate.zone()
+    await early_in_a_window(keeper)
+    [(command, taken)] = keeper.pulse_calls()
+    [reply] = await redis.run([command])
+    entered, waits = await asyncio.gather(keeper.join("client"), keeper.join("client"))
+    assert (entered.can_enter, waits.rank) == (True, 1)
+    taken(reply)
+    again = await ask(keeper, ticket(waits))
+    assert (again.rank, again.total) == (1, 1)
+    assert waits.eta_s is not None
+    assert again.eta_s is not None
+    assert 54 <= waits.eta_s - 1 <= again.eta_s <= waits.eta_s
+
+
 async def test_a_first_visitor_waits_for_a_round_trip_or_two(redis_url: str) -> None:
     zone_open(mode=Mode.QUEUE_ALL)
     gate = Gate()

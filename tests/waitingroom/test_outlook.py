@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from apps.waitingroom.foretold import Foretold
 from apps.waitingroom.outcomes import NOWHERE, Outcome
-from apps.waitingroom.outlook import Minute, Outlook
+from apps.waitingroom.outlook import Minute, Outlook, learned
+from apps.waitingroom.replies import Joined
 from apps.waitingroom.rules import Mode
 from apps.waitingroom.snapshot import Bitmap, Snapshot
 from apps.waitingroom.windows import Schedule, share
@@ -229,6 +230,28 @@ def test_a_time_once_told_is_not_taken_back() -> None:
     assert told(outlook(sooner, now_ms=NOON + 6_000, foretold=told_before), 18, NOON + 6_000).eta_s == 12
     told_before.forget_below(5_000)
     assert told(outlook(unused, now_ms=NOON + 6_000, foretold=told_before), 12, NOON + 6_000).eta_s == 12
+
+
+def found(line: Snapshot, **told: Any) -> tuple[int, int, dict[int, int], Minute] | None:
+    """Front, next, windows and minute after newcomers were told this."""
+    joined = Joined(status="ok", **{"entered_ms": line.now_ms + 5, "used": {NOON_WINDOW: 4}, "minute_used": 4, **told})
+    newer = learned(line, Minute(3, NOON - 9_000, called_living=2), joined)
+    return newer and (newer[0].front, newer[0].next, dict(newer[0].used), newer[1])
+
+
+def test_what_newcomers_are_told_of_the_line_is_learned() -> None:
+    line = snapshot([3, 5, 6, 9], front=4, now_ms=NOON + 3_000)
+    minute = Minute(4, NOON - 8_000, called_living=2)
+    assert found(line, front=6, log_oldest_ms=NOON - 8_000) == (6, 10, {NOON_WINDOW: 4}, minute)
+    assert found(line, front=12, log_oldest_ms=NOON - 8_000) == (12, 12, {NOON_WINDOW: 4}, minute)
+    assert found(line, front=2, log_oldest_ms=NOON - 8_000) == (4, 10, {NOON_WINDOW: 4}, minute)
+    assert found(line, entered_ms=NOON + 2_999) is None  # before it was read
+    assert found(line, entered_ms=NOON + 3_000) is not None
+    assert found(line, entered_ms=NOON + 3_000, minute_used=2) is None
+    assert found(line, entered_ms=NOON + 6_000) is None  # called since, nobody knows whom
+    newer = learned(line, Minute(), Joined(status="ok", entered_ms=NOON + 3_001, front=12))
+    assert newer is not None
+    assert (told(outlook(newer[0]), 12).rank, told(outlook(newer[0]), 14).rank) == (1, 3)
 
 
 def test_a_newcomers_time() -> None:
