@@ -2,7 +2,8 @@
 
 Requests gather for a moment and go out as a few calls. At most one call of joins is under way, because Redis remembers
 only the last batch of a process: sent again after a lost connection it gets the same places. Claims and leaves may be
-repeated at will; a claim that got no answer is answered None, and its client asks again.
+repeated at will; a claim that got no answer is answered None, and its client asks again. What was asked of a line that
+was cleared meanwhile is not asked of the one in its place, where other people have the same places.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from apps.realtime.metrics import REDIS_FAILURES
 from apps.realtime.redis import Command
 
 from . import store
+from .redis_clock import RedisClock
 from .replies import Claimed, Joined, claim_read, join_read, leave_read
 from .store import CLAIMS_PER_CALL, JOINS_PER_CALL, LEAVES_PER_CALL
 
@@ -22,6 +24,9 @@ from .store import CLAIMS_PER_CALL, JOINS_PER_CALL, LEAVES_PER_CALL
 LEAVES_KEPT = 100_000
 
 Leaving = list[tuple[int, asyncio.Future[bool] | None]]
+# For how long a newcomer waits for a place before being answered without.
+JOIN_PATIENCE_S = 5.0
+
 # One call and what takes its reply, which may be an exception.
 Call = tuple[Command, Callable[[Any], None]]
 
@@ -32,6 +37,7 @@ class Seated(NamedTuple):
     place: int
     joined_ms: int  # the line's clock, epoch ms
     has_entered: bool
+    epoch: int  # of the line that it is a place in
 
 
 class Desk:
@@ -41,6 +47,7 @@ class Desk:
         self,
         zone_id: str,
         server: str,
+        clock: RedisClock,
         *,
         flush_soon: Callable[[], None],
         trouble: Callable[[str], None],
@@ -53,6 +60,7 @@ class Desk:
         """
         self._zone_id = zone_id
         self._server = server
+        self._clock = clock
         self._flush_soon = flush_soon
         self._trouble = trouble
         self._entered = entered
@@ -61,7 +69,9 @@ class Desk:
         self._joiners: deque[asyncio.Future[Seated]] = deque()
         self._batch = 0
         self._batch_count = 0  # of the batch that was sent and not answered; sent again as it was
+        self._batch_at = 0.0  # ticks when it was first sent
         self._is_joining = False  # it is under way now
+        self._line = 0  # counts lines: replies of an earlier one are not for those who ask now
         self._claims: dict[int, int] = {}  # place -> ms waited, to be sent
         self._answers: dict[int, asyncio.Future[int | None]] = {}  # of claims to be sent or under way
         self._leaves: dict[int, asyncio.Future[bool] | None] = {}  # None: nobody waits for the answer
@@ -110,6 +120,7 @@ class Desk:
             if not self._batch_count:
                 self._batch += 1
                 self._batch_count = min(JOINS_PER_CALL, len(self._joiners))
+                self._batch_at = self._clock.ticks()
             self._is_joining = True
             yield (
                 store.join(
@@ -119,20 +130,22 @@ class Desk:
                     batch=self._batch,
                     count=self._batch_count,
                 ),
-                self._joined,
+                partial(self._joined, self._line, epoch),
             )
         claims, self._claims = sorted(self._claims.items()), {}
         for start in range(0, len(claims), CLAIMS_PER_CALL):
             part = claims[start : start + CLAIMS_PER_CALL]
             command = store.claim(zone_id=self._zone_id, epoch=epoch, places=part)
-            yield command, partial(self._claimed, part)
+            yield command, partial(self._claimed, self._line, part)
         leaves, self._leaves = list(self._leaves.items()), {}
         for start in range(0, len(leaves), LEAVES_PER_CALL):
             leaving = leaves[start : start + LEAVES_PER_CALL]
             command = store.leave(zone_id=self._zone_id, epoch=epoch, places=[place for place, _ in leaving])
-            yield command, partial(self._left, leaving)
+            yield command, partial(self._left, self._line, leaving)
 
-    def _joined(self, reply: Any) -> None:
+    def _joined(self, line: int, epoch: int, reply: Any) -> None:
+        if line != self._line:
+            return  # who asked has asked the new line since
         self._is_joining = False
         if isinstance(reply, Exception):
             REDIS_FAILURES.labels("gate_join").inc()
@@ -147,31 +160,67 @@ class Desk:
             self.turn_away()
             return
         self._joined_told(joined)
-        self._hand_out(joined)
+        if self._is_late(joined):
+            self._give_up(joined)
+        else:
+            self._hand_out(joined, epoch)
         if self._joiners:
             self._flush_soon()
 
-    def _hand_out(self, joined: Joined) -> None:
+    def _hand_out(self, joined: Joined, epoch: int) -> None:
         places = joined.places or range(joined.first, joined.first + joined.count)
         for number, place in enumerate(places):
             has_entered = number < joined.entered
             while self._joiners and self._joiners[0].done():
                 self._joiners.popleft()
             if self._joiners:
-                self._joiners.popleft().set_result(Seated(place, joined.entered_ms, has_entered))
+                self._joiners.popleft().set_result(Seated(place, joined.entered_ms, has_entered, epoch))
             elif not has_entered:
                 self._leaves.setdefault(place, None)  # nobody waits for it any more
         if self._leaves:
             self._flush_soon()
+
+    def _is_late(self, joined: Joined) -> bool:
+        """Whether these places were given so long ago, the reply lost, that nobody they were for still waits.
+
+        By both clocks, because either may have been set: a batch that was sent just now is never late.
+        """
+        late_s = min(
+            self._clock.ticks() - self._batch_at,
+            self._clock.ticks() - self._clock.ticks_at(joined.entered_ms),
+        )
+        return late_s > JOIN_PATIENCE_S
+
+    def _give_up(self, joined: Joined) -> None:
+        """An entry of long ago is nobody's: its pass may be over, and others came first."""
+        places = joined.places or range(joined.first, joined.first + joined.count)
+        for place in places[joined.entered :]:
+            self._leaves.setdefault(place, None)
+        if self._leaves:
+            self._flush_soon()
+
+    def start_anew(self) -> None:
+        """Another line stands in this one's place. Who waits to join will join that one; all else was about the old."""
+        self._line += 1
+        self._is_joining, self._batch_count = False, 0
+        claims, self._claims, self._answers = self._answers, {}, {}
+        leaves, self._leaves = self._leaves, {}
+        for future in claims.values():
+            if not future.done():
+                future.set_result(None)
+        for leaving in leaves.values():
+            _answer(leaving, False)
 
     def turn_away(self) -> None:
         """Everybody who waits to join hears that the zone is closed."""
         while self._joiners:
             future = self._joiners.popleft()
             if not future.done():
-                future.set_result(Seated(-1, 0, False))
+                future.set_result(Seated(-1, 0, False, 0))
 
-    def _claimed(self, part: list[tuple[int, int]], reply: Any) -> None:
+    def _claimed(self, line: int, part: list[tuple[int, int]], reply: Any) -> None:
+        if line != self._line:
+            return  # answered when the line was cleared
         claimed: Claimed | None = None
         if isinstance(reply, Exception):
             REDIS_FAILURES.labels("gate_claim").inc()
@@ -188,7 +237,11 @@ class Desk:
             if future is not None and not future.done():
                 future.set_result(result)
 
-    def _left(self, leaving: Leaving, reply: Any) -> None:
+    def _left(self, line: int, leaving: Leaving, reply: Any) -> None:
+        if line != self._line:
+            for _, future in leaving:
+                _answer(future, False)
+            return
         if isinstance(reply, Exception):
             REDIS_FAILURES.labels("gate_leave").inc()
             for place, future in leaving:

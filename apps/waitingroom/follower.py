@@ -50,6 +50,7 @@ class Follower:
         self.desk = Desk(
             rules.zone_id,
             house.server,
+            self.clock,
             flush_soon=self._flush_soon,
             trouble=self._trouble,
             entered=self._entered,
@@ -137,6 +138,7 @@ class Follower:
         self.presence = Presence()
         self.recovery.forget()
         self.desk.is_held = False
+        self.desk.start_anew()
         self._outlook = Outlook(self.rules, None, now_ms=self.clock.now_ms())
         self._until = 0.0
         self._minute, self._foretold, self._waiting, self._joined = Minute(), Foretold(), 0, None

@@ -8,6 +8,7 @@ import asyncio
 import random
 from typing import NamedTuple
 
+from .desk import JOIN_PATIENCE_S
 from .follower import Follower
 from .house import House
 from .outcomes import BEFORE, BLOCKED, CLEARED, EVICTED, SPENT, TOO_FAST, Outcome, refusal
@@ -20,8 +21,7 @@ from .windows import WINDOW_MS
 
 # More polls of one place in a slot of 3 s than any client of ours makes.
 POLLS_PER_SLOT = 6
-# For how long a newcomer or a claim waits for Redis before it is answered without.
-JOIN_PATIENCE_S = 5.0
+# For how long a claim or a leave waits for Redis before it is answered without.
 CLAIM_PATIENCE_S = 2.0
 
 
@@ -68,7 +68,7 @@ class ZoneKeeper(Follower):
             return self._outlook.newcomer(claims.client, self.clock.now_ms(), claims.place)._replace(
                 place=claims.place, epoch=claims.epoch, joined_ms=claims.joined_ms
             )
-        if not await self._is_read():
+        if not await self._is_read() or claims.epoch != self._epoch:
             return self.claimed(claims, None)
         if (answer := self._answer(claims)) is not None:
             return answer
@@ -81,7 +81,14 @@ class ZoneKeeper(Follower):
         return self.claimed(claims, result)
 
     def claim(self, claims: TicketClaims) -> asyncio.Future[int | None]:
-        """Ask Redis whether this place may enter; `claimed` puts the result into words. One at a time a place."""
+        """Ask Redis whether this place may enter; `claimed` puts the result into words. One at a time a place.
+
+        Of a place in a line that was cleared nothing is asked: in the new one it is somebody else's.
+        """
+        if claims.epoch != self._epoch:
+            nothing: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+            nothing.set_result(None)
+            return nothing
         return self.desk.claim(claims.place, max(0, self.clock.now_ms() - claims.joined_ms))
 
     def claimed(self, claims: TicketClaims, result: int | None) -> Outcome:
@@ -107,7 +114,7 @@ class ZoneKeeper(Follower):
             return outlook.newcomer(client, self.clock.now_ms(), draw)
         try:
             async with asyncio.timeout(JOIN_PATIENCE_S):
-                place, joined_ms, has_entered = await self.desk.join()
+                place, joined_ms, has_entered, epoch = await self.desk.join()
         except TimeoutError:
             away = Outlook(self.rules, outlook.snapshot, now_ms=self.clock.now_ms(), is_away=True)
             return away.newcomer(client, self.clock.now_ms(), draw)
@@ -117,11 +124,12 @@ class ZoneKeeper(Follower):
                 self._house.look_again()
             return outlook.newcomer(client, self.clock.now_ms(), draw)
         if has_entered:
-            return outlook.admitted(place, joined_ms, client, joined_ms)
+            return outlook.admitted(place, joined_ms, client, joined_ms)._replace(epoch=epoch)
         self.presence.mark(place)
         # What the batch was told is known by now, unless a window has begun since the line was read.
         await self._is_read(joined_ms // WINDOW_MS * WINDOW_MS if self._is_short() else 0)
-        return self._current().waiting(place, joined_ms, client, self.clock.now_ms())
+        # If the line was cleared meanwhile the ticket is of the old one, and the next answer says so.
+        return self._current().waiting(place, joined_ms, client, self.clock.now_ms())._replace(epoch=epoch)
 
     async def leave(self, claims: TicketClaims) -> bool:
         """Give the place up; True if it was in line. Redis away: it is told later, and the answer is False."""

@@ -208,6 +208,34 @@ async def test_joins_under_way_when_the_line_is_cleared_get_places_in_the_new_on
     assert (await joining)[:4] == ("paused", False, 0, 2)
 
 
+async def test_what_was_asked_of_a_cleared_line_is_not_asked_of_the_new_one(redis_url: str) -> None:
+    rules = zone_open(mode=Mode.QUEUE_ALL, per_minute=MANY)
+    ours, other = Gate(), Gate()
+    keeper = await ours.zone()
+    leaves, claims, sends = map(ticket, await ours.join(keeper, 3))
+    claiming = keeper.claim(sends)
+    [(command, taken)] = keeper.calls()
+    zone_change(rules, epoch=2)
+    newer = await other.zone()
+    innocent = [ticket(each) for each in await other.join(newer, 3)]
+    assert [each.place for each in innocent] == [each.place for each in (leaves, claims, sends)]
+    leaving = asyncio.create_task(keeper.leave(leaves))
+    entering = asyncio.create_task(keeper.poll(claims))
+    keeper.desk.claim(claims.place, 0)
+    await turns()
+    await ours.house.catalogue.look()  # before it was told
+    assert [claiming.result(), await leaving, (await entering).refused] == [None, False, "cleared"]
+    assert keeper.claim(leaves).result() is None  # a socket that has not heard of it
+    await ours.house.tell_all()
+    assert (await line_of()).waiting == 3
+    # What was under way is not the answer to who has that place now.
+    mine = keeper.claim(innocent[2])
+    taken((await redis.run([command]))[0])
+    assert not mine.done()
+    await ours.house.tell_all()
+    assert (await mine or 0) > 0
+
+
 @pytest.mark.parametrize("mode", [Mode.BLOCKED, Mode.OPEN])
 async def test_a_zone_that_takes_nobody(redis_url: str, mode: Mode) -> None:
     gate = Gate()
@@ -279,6 +307,26 @@ class TestRedisAway:
         taken((await redis.run([again]))[0])
         assert joining.result().place == 0
         assert (await line_of()).next == 1
+
+    @pytest.mark.parametrize("minutes", [0, 2])
+    async def test_an_entry_of_long_ago_is_given_to_nobody(self, own_redis: RedisServer, minutes: int) -> None:
+        zone_open(per_minute=2)
+        gate = Gate()
+        keeper = await gate.zone()
+        for _ in range(3):
+            keeper.desk.join()
+        [(command, taken)] = keeper.calls()
+        await redis.run([command])  # done, but the answer never came
+        taken(ConnectionError("lost"))
+        gate.ticks.ahead += 60 * minutes
+        while keeper.desk._joiners:
+            keeper.desk._joiners.pop().cancel()
+        late = keeper.desk.join()
+        for _ in range(3):
+            await gate.house.tell_all()
+        seated = late.result()
+        assert (seated.place, seated.has_entered) == ((3, False) if minutes else (0, True))
+        assert (await line_of()).waiting == minutes // 2
 
     async def test_the_place_of_who_gave_up_waiting_goes_to_the_next(self, own_redis: RedisServer) -> None:
         zone_open(mode=Mode.QUEUE_ALL)
