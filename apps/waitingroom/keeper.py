@@ -103,7 +103,7 @@ class ZoneKeeper(Follower):
             return refusal(EVICTED if result == GONE else SPENT, place=place, epoch=epoch, client=client)
         now_ms = self.clock.now_ms()
         if outlook.lets_in:
-            return outlook.admitted(place, joined_ms, client, now_ms)
+            return outlook.admitted(place, joined_ms, client, outlook.uncounted_ms(now_ms))
         return outlook.waiting(place, joined_ms, client, now_ms)
 
     async def join(self, client: str) -> Outcome:

@@ -20,6 +20,9 @@ SLOWED_FOR_MS = 300_000
 MINUTE_MS = 60_000
 ENTRY_BUCKET_MS = 10
 NEVER = float("inf")
+# More than join between two readings. A ticket further beyond the line's end is of another history of it, before Redis
+# lost what it knew, and nobody but Redis can tell whether it still counts.
+FAR_BEYOND = 500_000
 # Everybody goes in, and is counted.
 FREE = (Mode.BYPASS, Mode.OBSERVE)
 
@@ -80,7 +83,8 @@ def learned(snapshot: Snapshot, minute: Minute, joined: Joined) -> tuple[Snapsho
         return None
     if joined.entered_ms == snapshot.now_ms and joined.minute_used < minute.used:  # entries only add up
         return None
-    front = max(snapshot.front, joined.front)
+    is_later = joined.entered_ms > snapshot.now_ms  # the front goes back when N is lowered
+    front = joined.front if is_later else max(snapshot.front, joined.front)
     # Places up to the front have been given, whether or not the line was read since: nobody there is ahead of anybody.
     line = replace(snapshot, front=front, next=max(snapshot.next, front), used=joined.used)
     return line, Minute(joined.minute_used, joined.log_oldest_ms, minute.called_living)
@@ -154,10 +158,12 @@ class Outlook:
         """What this place is told; None if Redis must be asked (and when nothing was heard of the line yet)."""
         if self.is_away:
             if self.lets_in:
-                return self.admitted(place, joined_ms, client, now_ms)
+                return self.admitted(place, joined_ms, client, self.uncounted_ms(now_ms))
         else:
             snapshot = self.snapshot
-            if snapshot is None or (place < snapshot.next and not snapshot.line.holds(place)):
+            if snapshot is None:
+                return None
+            if not snapshot.line.holds(place) if place < snapshot.next else place >= snapshot.next + FAR_BEYOND:
                 return None
             if self._admits and now_ms >= self.claims_from_ms and (place < snapshot.front or self._is_free):
                 return None
@@ -214,7 +220,7 @@ class Outlook:
     def newcomer(self, client: str, now_ms: int, draw: int) -> Outcome:
         """What somebody is told who is given no place; `draw` (any number) spreads their return."""
         if self.lets_in:
-            return self.admitted(NOWHERE, 0, client, now_ms)
+            return self.admitted(NOWHERE, 0, client, self.uncounted_ms(now_ms))
         total = 0 if self.snapshot is None else self.snapshot.total
         period = self._pace.period(self._opening_in(now_ms), draw)
         return Outcome(
@@ -239,6 +245,14 @@ class Outlook:
         total = 0 if snapshot is None else snapshot.total
         poll_ms, epoch = self.rules.poll_ms, self.rules.epoch
         return Outcome(ADMITTED, True, place, epoch, joined_ms, client, 0, total, 0, poll_ms, entered_ms)
+
+    def uncounted_ms(self, now_ms: int) -> int:
+        """The moment of an entry while nobody can count it: the same for half a pass's life, at every gate.
+
+        So whoever asks again is given the same pass, and each is good for half its time at least.
+        """
+        half_ms = self.rules.pass_s * 500
+        return now_ms // half_ms * half_ms
 
     def room(self, now_ms: int) -> float:
         """How many of the called may enter now, as far as the snapshot tells."""

@@ -176,6 +176,16 @@ async def test_who_left_is_gone(redis_url: str) -> None:
     assert standing([await ask(keeper, second)]) == [("paused", 1, 1)]
 
 
+async def test_a_ticket_of_a_line_that_was_lost_long_ago_is_gone_and_not_at_an_absurd_rank(redis_url: str) -> None:
+    zone_open(mode=Mode.PAUSED)
+    gate = Gate()
+    keeper = await gate.zone()
+    claims = ticket((await gate.join(keeper))[0])
+    await gate.house.tell_all()
+    assert (await ask(keeper, claims._replace(place=2_000_000))).refused == "evicted"
+    assert (await ask(keeper, claims)).rank == 1
+
+
 async def test_a_cleared_line(redis_url: str) -> None:
     rules = zone_open(mode=Mode.PAUSED)
     ours, other = Gate(), Gate()

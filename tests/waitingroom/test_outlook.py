@@ -71,6 +71,12 @@ def test_redis_is_asked_about_who_may_enter_and_who_is_not_in_line() -> None:
     assert outlook(None).answer(3, NOON, "c", NOON) is None  # nothing read yet
 
 
+def test_redis_is_asked_about_tickets_of_another_history() -> None:
+    view = outlook(snapshot([3, 5, 6, 9], front=4))
+    assert told(view, 10 + 499_999).rank == 3 + 500_000
+    assert view.answer(10 + 500_000, NOON, "c", NOON) is None
+
+
 def test_a_called_place_does_not_ask_while_there_is_no_room() -> None:
     full_window = outlook(snapshot([3, 5], front=4, used={NOON_WINDOW: 6}))
     answer = told(full_window, 3)
@@ -147,9 +153,16 @@ class TestAway:
     def test_a_zone_that_fails_open_lets_everybody_in(self) -> None:
         view = outlook(snapshot([3, 5, 9], front=4), is_away=True, fail_open=True)
         answer = told(view, 9, NOON + 77)
-        assert (answer.state, answer.can_enter, answer.entered_ms) == ("admitted", True, NOON + 77)
+        assert (answer.state, answer.can_enter, answer.entered_ms) == ("admitted", True, NOON)
         newcomer = view.newcomer("c", NOON, 0)
         assert (newcomer.state, newcomer.can_enter, newcomer.place) == ("admitted", True, NOWHERE)
+
+    def test_who_asks_again_is_given_the_same_pass_until_half_its_time_is_over(self) -> None:
+        gates = [outlook(line, is_away=True, fail_open=True) for line in (snapshot([3, 5]), None)]
+        moments = [told(view, 5, NOON + after).entered_ms for after in (0, 77, 299_999) for view in gates]
+        moments += [view.newcomer("c", NOON + 1_000, 7).entered_ms for view in gates]
+        assert set(moments) == {NOON}
+        assert told(gates[0], 5, NOON + 300_000).entered_ms == NOON + 300_000
 
     @pytest.mark.parametrize(
         ("rules", "state"),
@@ -244,7 +257,8 @@ def test_what_newcomers_are_told_of_the_line_is_learned() -> None:
     minute = Minute(4, NOON - 8_000, called_living=2)
     assert found(line, front=6, log_oldest_ms=NOON - 8_000) == (6, 10, {NOON_WINDOW: 4}, minute)
     assert found(line, front=12, log_oldest_ms=NOON - 8_000) == (12, 12, {NOON_WINDOW: 4}, minute)
-    assert found(line, front=2, log_oldest_ms=NOON - 8_000) == (4, 10, {NOON_WINDOW: 4}, minute)
+    assert found(line, front=2, log_oldest_ms=NOON - 8_000) == (2, 10, {NOON_WINDOW: 4}, minute)  # N was lowered
+    assert (found(line, front=2, entered_ms=NOON + 3_000) or (0,))[0] == 4  # which was first nobody knows
     assert found(line, entered_ms=NOON + 2_999) is None  # before it was read
     assert found(line, entered_ms=NOON + 3_000) is not None
     assert found(line, entered_ms=NOON + 3_000, minute_used=2) is None
