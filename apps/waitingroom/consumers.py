@@ -141,6 +141,16 @@ class ZoneConsumer(LeanWebsocketConsumer):
         if outcome.can_enter:
             self.dismiss(NORMAL, "entered")
 
+    async def join(self) -> Outcome | None:
+        """A place, now that the zone may give one; None if this address has taken too many of late."""
+        if self._keeper is None:
+            return None
+        try:
+            return await http.join(self._keeper, self.client, self.scope)
+        except Refusal as refusal:
+            REJECTED.labels(self.kind, refusal.error).inc()
+            return None
+
     async def received(self, frame: dict[str, Any]) -> None:
         """`{"type": "leave"}`: the place is given up."""
         gatehouse().turnstile.remove(self)

@@ -7,6 +7,7 @@ are claimed for at once, in order of their places.
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -15,10 +16,12 @@ from apps.realtime.close_codes import NOT_FOUND, SERVICE_RESTART
 from apps.realtime.outbox import Message, Outbox
 
 from .keeper import ZoneKeeper
-from .metrics import SEATS
+from .metrics import LOOP_FAILURES, SEATS
 from .outcomes import NOWHERE, Outcome
 from .pacing import Strain
 from .tickets import TicketClaims
+
+logger = logging.getLogger(__name__)
 
 TURN_S = 3.0
 BUCKETS = 30
@@ -34,8 +37,10 @@ class Seat(Protocol):
     """A socket that waits: the consumer, as the turnstile sees it."""
 
     claims: TicketClaims | None  # None: no place yet; the turnstile asks for one when the zone gives them
-    client: str
     outbox: Outbox
+
+    async def join(self) -> Outcome | None:
+        """Ask for a place; None if this address may have none yet, and the turnstile asks at the next turn."""
 
     def show(self, outcome: Outcome) -> None:
         """Send this, and close if it ends the wait (`can_enter` or `refused`): the turnstile has let go of it then."""
@@ -50,13 +55,14 @@ class Seat(Protocol):
 class _Hall:
     """The sockets of one zone."""
 
-    __slots__ = ("called", "claiming", "keeper", "order", "seats", "unplaced")
+    __slots__ = ("called", "claiming", "keeper", "order", "queued", "seats", "unplaced")
 
     def __init__(self, keeper: ZoneKeeper) -> None:
         self.keeper = keeper
         self.seats: dict[int, list[Seat]] = {}  # by place: a person may have several tabs
         self.order: list[int] = []  # heap of places not yet called; those that left are passed over
         self.called: list[int] = []  # places that are called and have not entered, lowest first
+        self.queued: set[int] = set()  # places in either heap: who comes back is there already
         self.claiming: set[int] = set()
         self.unplaced: set[Seat] = set()  # a place is being asked for
 
@@ -112,9 +118,11 @@ class Turnstile:
         tabs = hall.seats.get(place)
         if tabs is None:
             hall.seats[place] = [seat]
-            heapq.heappush(hall.order, place)
         else:
             tabs.append(seat)
+        if place not in hall.queued:
+            hall.queued.add(place)
+            heapq.heappush(hall.order, place)
 
     # --- the wheel --------------------------------------------------------------------------------------------
 
@@ -133,7 +141,10 @@ class Turnstile:
         """Tell every socket of this bucket where it stands."""
         for number, (seat, hall) in enumerate(tuple(self._buckets[index].items()), start=1):
             if seat in self._bucket_of:
-                self._tell(hall, seat)
+                try:
+                    self._tell(hall, seat)
+                except Exception:
+                    self._failed("a seat")  # the others are told all the same
             if number % BATCH == 0:
                 await asyncio.sleep(0)
 
@@ -164,10 +175,13 @@ class Turnstile:
 
     async def _join_and_show(self, hall: _Hall, seat: Seat) -> None:
         try:
-            outcome = await hall.keeper.join(seat.client)
+            outcome = await seat.join()
+        except Exception:
+            self._failed("a seat without a place")
+            return
         finally:
             hall.unplaced.discard(seat)
-        if seat not in self._bucket_of:
+        if outcome is None or seat not in self._bucket_of:
             return
         if outcome.place != NOWHERE:
             rules = hall.keeper.rules
@@ -191,11 +205,11 @@ class Turnstile:
         while hall.called and len(passed) < room:
             place = heapq.heappop(hall.called)
             tabs = hall.seats.get(place)
-            if passed and passed[-1] == place:  # its page was loaded again
-                continue
             if tabs and tabs[0].claims is not None:
                 passed.append(place)
                 self._claim(hall, tabs[0].claims)
+            else:
+                hall.queued.discard(place)
         for place in passed:  # until they have entered
             heapq.heappush(hall.called, place)
 
@@ -211,7 +225,14 @@ class Turnstile:
         result = future.result()
         for seat in tuple(hall.seats.get(claims.place, ())):
             if seat.claims is not None:
-                self._show(seat, hall.keeper.claimed(seat.claims, result))
+                try:
+                    self._show(seat, hall.keeper.claimed(seat.claims, result))
+                except Exception:
+                    self._failed("a seat that claimed")
+
+    def _failed(self, what: str) -> None:
+        logger.exception("%s of the turnstile failed", what)
+        LOOP_FAILURES.labels("seat").inc()
 
     # --- endings ----------------------------------------------------------------------------------------------
 

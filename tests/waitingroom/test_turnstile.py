@@ -11,6 +11,7 @@ import pytest_asyncio
 from apps.realtime.close_codes import NOT_FOUND, SERVICE_RESTART
 from apps.realtime.outbox import Message, Outbox
 from apps.waitingroom.keeper import ZoneKeeper
+from apps.waitingroom.metrics import LOOP_FAILURES
 from apps.waitingroom.outcomes import NOWHERE, Outcome
 from apps.waitingroom.rules import Mode
 from apps.waitingroom.tickets import TicketClaims
@@ -25,9 +26,10 @@ from .gates import Gate, ticket
 class WaitingSeat:
     """What the consumer is to the turnstile: it remembers what it was shown."""
 
-    def __init__(self, claims: TicketClaims | None) -> None:
+    def __init__(self, claims: TicketClaims | None, keeper: ZoneKeeper | None = None) -> None:
         self.claims = claims
-        self.client = "client"
+        self.keeper = keeper
+        self.may_join = True
         self.peer = Peer()
         self.outbox = Outbox(self.peer, self._abandon)
         self.shown: list[Outcome] = []
@@ -35,6 +37,9 @@ class WaitingSeat:
 
     def _abandon(self) -> None:
         raise AssertionError("nobody is given up here")
+
+    async def join(self) -> Outcome | None:
+        return await self.keeper.join("client") if self.keeper is not None and self.may_join else None
 
     def show(self, outcome: Outcome) -> None:
         self.shown.append(outcome)
@@ -189,7 +194,7 @@ async def test_a_cleared_line_turns_its_sockets_away(gate: Gate) -> None:
 async def test_who_was_given_no_place_gets_one_when_the_zone_gives_them(gate: Gate) -> None:
     rules = zone_open(mode=Mode.BLOCKED)
     keeper = await gate.zone()
-    seat = WaitingSeat(None)
+    seat = WaitingSeat(None, keeper)
     gate.house.turnstile.add(keeper, seat)
 
     async def shown(what: tuple[str, int]) -> None:
@@ -204,12 +209,59 @@ async def test_who_was_given_no_place_gets_one_when_the_zone_gives_them(gate: Ga
     assert seat.shown[-1].place == NOWHERE
     zone_change(rules, mode=Mode.PAUSED)
     await gate.zone()
+    seat.may_join = False
+    for _ in range(3):  # its address has taken too many: it stays, and asks again
+        await go_round(gate)
+        await gate.house.tell_all()
+    assert (seat.said[-1], (await line_of()).next) == (("blocked", 0), 0)
+    seat.may_join = True
     await shown(("paused", 1))
     assert seat.claims == ticket(seat.shown[-1])
     zone_change(dataclasses.replace(rules, version=2), mode=Mode.QUEUE_ALL, per_minute=600)
     await gate.zone()
     await shown(("admitted", 0))
     assert (await line_of()).next == 1
+
+
+async def test_a_page_that_is_loaded_again_and_again_takes_no_memory(gate: Gate) -> None:
+    rules = zone_open(mode=Mode.PAUSED)
+    keeper = await gate.zone()
+    turnstile = gate.house.turnstile
+    stays, [claims, called] = await seated(gate, keeper, 1), map(ticket, await gate.join(keeper, 2))
+    for each in [claims] * 500 + [called] * 500:
+        seat = WaitingSeat(each)
+        turnstile.add(keeper, seat)
+        turnstile.remove(seat)
+    hall = turnstile._halls[keeper]
+    assert (hall.order, hall.called) == ([0, 1, 2], [])
+    zone_change(rules, mode=Mode.QUEUE_ALL, per_minute=600)
+    await gate.zone()
+    for _ in range(3):
+        await read(gate)
+    assert stays[0].shown[-1].can_enter
+    back = WaitingSeat(called)  # was called while nobody had its page open
+    turnstile.add(keeper, stays[0])
+    turnstile.add(keeper, back)
+    for _ in range(3):
+        await read(gate)
+    assert back.shown[-1].can_enter
+
+
+async def test_a_seat_that_fails_does_not_end_the_turn(gate: Gate) -> None:
+    class Broken(WaitingSeat):
+        def show(self, outcome: Outcome) -> None:
+            raise OverflowError("unsigned int is greater than maximum")
+
+    zone_open(mode=Mode.PAUSED)
+    keeper = await gate.zone()
+    before = LOOP_FAILURES.labels("seat")._value.get()
+    bad = [Broken(ticket(outcome)) for outcome in await gate.join(keeper, BUCKETS)]
+    for seat in bad:
+        gate.house.turnstile.add(keeper, seat)
+    good = await seated(gate, keeper, BUCKETS)
+    await go_round(gate)
+    assert [len(seat.shown) for seat in good] == [1] * BUCKETS
+    assert LOOP_FAILURES.labels("seat")._value.get() == before + BUCKETS
 
 
 async def test_sockets_of_a_zone_that_goes_are_closed(gate: Gate) -> None:

@@ -18,6 +18,7 @@ from apps.waitingroom.limits import JoinLimit
 from apps.waitingroom.passes import pass_verify
 from apps.waitingroom.rules import Mode
 from apps.waitingroom.tickets import TicketClaims, ticket_sign, ticket_verify
+from tests.services.waiting import eventually_async
 from tests.waitingroom.gate import ask, line_of, refused, zone_change, zone_open
 
 pytestmark = pytest.mark.usefixtures("house")
@@ -196,6 +197,26 @@ async def test_one_address_opens_so_many_places_and_no_more(monkeypatch: pytest.
         async with socket() as another:
             assert await closing(another) == (4429, "too_fast")
     assert (await line_of()).waiting == 2
+
+
+async def test_sockets_that_wait_for_a_zone_to_open_are_given_no_more_places_than_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = zone_open(mode=Mode.BLOCKED)
+    limit = JoinLimit(0.1)  # one place, and the next in ten seconds
+    monkeypatch.setattr(http, "_join_limit", lambda: limit)
+    counted = refused("too_fast", "zone")
+
+    async def is_counted() -> bool:
+        return refused("too_fast", "zone") > counted
+
+    async with socket() as one:
+        assert (await line_frame(one))["state"] == "blocked"
+        async with socket() as another:
+            assert (await line_frame(another))["state"] == "blocked"
+            zone_change(rules, mode=Mode.QUEUE_ALL, per_minute=0)
+            await eventually_async(is_counted, deadline=8, every=0.05)
+            assert (await line_of()).next == 1
 
 
 @pytest.mark.parametrize("origin", [b"https://elsewhere.example", b"null", b""])
