@@ -62,7 +62,7 @@ class WaitingPageConsumer(AsyncConsumer):
         """Answer one request; nothing of it but its address and its languages is looked at."""
         await gatehouse().wait_ready(READY_WITHIN_S)
         page = page_find(scope)
-        headers = list(page.headers)
+        headers = [*page.headers, *_transport_security(scope)]
         if page.status == 200 and not browser_id_read(_header(scope, b"cookie")):
             headers.append(_browser_cookie())
         start: Message = {"type": "http.response.start", "status": page.status, "headers": headers}
@@ -107,6 +107,25 @@ def language_find(scope: dict[str, Any]) -> str:
 
 def _header(scope: dict[str, Any], wanted: bytes) -> str:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
+
+
+def _transport_security(scope: dict[str, Any]) -> list[Header]:
+    """Strict-Transport-Security over TLS only (RFC 6797, 7.2), by the settings by which Django's middleware says it."""
+    if not settings.SECURE_HSTS_SECONDS:
+        return []
+    scheme = scope.get("scheme", "http")
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, secure = settings.SECURE_PROXY_SSL_HEADER
+        told = _header(scope, name.removeprefix("HTTP_").replace("_", "-").lower().encode())
+        scheme = "https" if told.partition(",")[0].strip() == secure else "http" if told else scheme
+    if scheme != "https":
+        return []
+    value = f"max-age={settings.SECURE_HSTS_SECONDS}"
+    if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        value += "; includeSubDomains"
+    if settings.SECURE_HSTS_PRELOAD:
+        value += "; preload"
+    return [(b"strict-transport-security", value.encode())]
 
 
 def _browser_cookie() -> Header:

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
+from django.middleware.security import SecurityMiddleware
+from django.test import RequestFactory
 from django.utils.translation import gettext, override
 
 from apps.operations.preparation import translations_compile
 from apps.realtime.content_policy import CONTENT_POLICY
-from apps.waitingroom.pages import language_find, waiting_page
+from apps.waitingroom.gatehouse import Gatehouse
+from apps.waitingroom.pages import WaitingPageConsumer, language_find, waiting_page
 from apps.waitingroom.rules import Mode, ZoneRules
 from tests.services.waiting import eventually
 from tests.services.web import WebServer
@@ -114,6 +118,34 @@ def get(server: WebServer, path: str, method: str = "GET", **headers: str) -> tu
         return answer.status, answer.headers, answer.read().decode()
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "proxy", "told"),
+    [("https", None, True), ("http", None, False), ("http", "https", True), ("https", "http", False)],
+)
+@pytest.mark.parametrize("path", ["/wait/hall/", "/wait/nothing/"])
+async def test_it_keeps_browsers_to_tls_as_every_other_page_does(
+    house: Gatehouse, settings: Any, path: str, scheme: str, proxy: str | None, told: bool
+):
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = settings.SECURE_HSTS_PRELOAD = path == "/wait/hall/"
+    value = "max-age=31536000" + ("; includeSubDomains; preload" if path == "/wait/hall/" else "")
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    zone_open(zone_id="hall")
+    headers = {"x_forwarded_proto": proxy} if proxy else {}
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    await WaitingPageConsumer()({**asked(**headers), "path": path, "scheme": scheme}, said.pop, send)
+    assert said[0]["status"] == (200 if path == "/wait/hall/" else 404)
+    request = RequestFactory().get(path, secure=scheme == "https", headers=proxy and {"x-forwarded-proto": proxy})
+    theirs = SecurityMiddleware(lambda _request: HttpResponse()).process_response(request, HttpResponse())
+    assert theirs.headers.get("Strict-Transport-Security") == (value if told else None)
+    ours = dict(said[0]["headers"]).get(b"strict-transport-security")
+    assert ours == (value.encode() if told else None)
 
 
 def test_a_gate_serves_the_page_without_a_database(redis_url: str, web: Callable[..., WebServer]):
