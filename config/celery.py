@@ -32,6 +32,13 @@ app.conf.beat_schedule = {
         "schedule": crontab(minute="*/5"),  # on the clock's marks, whenever beat was started
         "options": {"expires": 240},  # later than this it would be taken for the next mark
     },
+    # All at once that wait; with nothing waiting it costs three short questions to Redis.
+    "analytics-sessions": {"task": "apps.analytics.tasks.sessions", "schedule": 2.0, "options": {"expires": 2}},
+    "analytics-daily": {
+        "task": "apps.analytics.tasks.daily",
+        "schedule": crontab(minute="10,40"),  # at 00:10 with the day that has just ended
+        "options": {"expires": 1500},
+    },
     "analytics-partitions": {
         "task": "apps.analytics.tasks.partitions",
         "schedule": crontab(hour="4", minute="20"),  # Seoul's quietest hour

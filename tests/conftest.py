@@ -214,13 +214,13 @@ def web(process_env: Callable[[], dict[str, str]], tmp_path: Path) -> Iterator[C
 
 @pytest.fixture
 def worker(process_env: Callable[[], dict[str, str]], tmp_path: Path) -> Iterator[Callable[..., Worker]]:
-    """Factory of ready Celery processes: `worker(kind="worker"|"beat", env={...})`."""
+    """Factory of ready Celery processes: `worker(kind="worker"|"beat", env={...}, app="config")`."""
     workers: list[Worker] = []
     numbers = itertools.count(1)
 
-    def start(*, kind: str = "worker", env: dict[str, str] | None = None) -> Worker:
+    def start(*, kind: str = "worker", env: dict[str, str] | None = None, app: str = "config") -> Worker:
         name = f"{kind}{next(numbers)}"
-        workers.append(Worker(tmp_path, {**process_env(), **(env or {})}, kind=kind, name=name))
+        workers.append(Worker(tmp_path, {**process_env(), **(env or {})}, kind=kind, name=name, app=app))
         return workers[-1].wait_ready()
 
     yield start

@@ -26,3 +26,15 @@ READER_LAG = Gauge(
 READER_SKIPPED = Counter(
     "fullhouse_reader_skipped", "Reads sent to the primary instead of the replica.", ["reader", "reason"]
 )
+SESSION_LAG = Gauge(
+    "fullhouse_session_lag_seconds",
+    "For how long the oldest session that is over has waited to be written.",
+    multiprocess_mode="mostrecent",
+)
+SESSIONS_WAITING = Gauge(
+    "fullhouse_sessions_waiting", "Sessions that are over and wait to be written.", multiprocess_mode="mostrecent"
+)
+SESSIONS_WRITTEN = Counter("fullhouse_sessions_written", "Sessions written into the database.")
+SESSIONS_REJECTED = Counter(
+    "fullhouse_sessions_rejected", "Sessions that no database could take, set aside.", ["reason"]
+)

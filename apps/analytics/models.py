@@ -39,12 +39,11 @@ class ViewerHistory(models.Model):
 
 
 class LeaveReason(models.TextChoices):
-    """Why a viewing session ended."""
+    """Why a viewing session ended. A tab that is opened elsewhere takes its session along: that ends nothing."""
 
     LEFT = "left", _("Left")
     EXPIRED = "expired", _("Not heard of any more")
     ENDED = "ended", _("Stream ended")
-    REPLACED = "replaced", _("Opened elsewhere")
 
 
 class UserSession(models.Model):
@@ -75,6 +74,31 @@ class UserSession(models.Model):
         return f"{self.viewer_id} on stream {self.stream_id}: {self.seconds} s"
 
 
+class Visitor(models.Model):
+    """A viewer whom a broadcaster has had: what tells new viewers from those who return, long after sessions are gone.
+
+    Not partitioned: rows go VISITORS_KEPT_DAYS after the viewer was last seen there, not by when they were made.
+    """
+
+    pk = models.CompositePrimaryKey("broadcaster_id", "viewer_id")
+    broadcaster_id = models.BigIntegerField(_("broadcaster"))
+    viewer_id = models.CharField(_("viewer"), max_length=40)
+    first_at = models.DateTimeField(_("first joined"))  # as joined_at of the session has it
+    last_day = models.DateField(_("last seen"))  # a day of Seoul
+
+    class Meta:
+        db_table = "visitors"
+        verbose_name = _("visitor")
+        verbose_name_plural = _("visitors")
+        indexes = [
+            models.Index(fields=["last_day"], name="visitors_last_seen"),
+            models.Index(fields=["viewer_id"], name="visitors_of_viewer"),  # to export or erase
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} with broadcaster {self.broadcaster_id} since {self.first_at:%Y-%m-%d}"
+
+
 class DailyStatistics(models.Model):
     """One stream's figures of one day in Seoul. Computed from history and sessions, and the same however often."""
 
@@ -86,7 +110,7 @@ class DailyStatistics(models.Model):
     peak_viewers = models.PositiveIntegerField(_("peak viewers"))
     average_viewers = models.FloatField(_("average viewers"))  # mean over the minutes that it was live
     unique_viewers = models.PositiveIntegerField(_("unique viewers"))
-    new_viewers = models.PositiveIntegerField(_("new viewers"))  # had never watched this broadcaster
+    new_viewers = models.PositiveIntegerField(_("new viewers"))  # came to this broadcaster for the first time
     returning_viewers = models.PositiveIntegerField(_("returning viewers"))
     watch_minutes = models.PositiveBigIntegerField(_("minutes watched"))  # summed over all viewers
     live_minutes = models.PositiveIntegerField(_("minutes live"))

@@ -4,13 +4,25 @@ from celery import shared_task
 from django.db import DatabaseError
 from django.utils import timezone
 
-from . import partition_services, services
+from . import daily_services, partition_services, services, session_services
 
 
 @shared_task
 def snapshot() -> None:
     """At every 5-minute mark: the present goes into current_viewers and viewer_history."""
     services.snapshot_take_once(now=timezone.now())
+
+
+@shared_task
+def sessions() -> None:
+    """Every two seconds: sessions that are over go from Redis into user_sessions."""
+    session_services.sessions_drain()
+
+
+@shared_task
+def daily() -> None:
+    """Twice an hour: statistics of the day that runs, and of days of which sessions came late."""
+    daily_services.statistics_keep(now=timezone.now())
 
 
 # An ALTER TABLE gives up where somebody reads for long: later he is gone.

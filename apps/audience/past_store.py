@@ -4,7 +4,8 @@ As in store.py, functions build commands or read replies. The script that takes 
 record in the same step (lua/leaving.lua), so a record cannot be lost or doubled on the way; and since a Cluster lets a
 script touch one slot only, each stream has a queue of its own. The register says which queues to look into. It is in
 another slot, so it follows: sweeps tell it what they find, and a stream is put on it before it leaves the catalogue.
-Therefore a stream with records is in the catalogue, which every sweep goes through, or on the register (lua/register.lua).
+Therefore a stream with records is in the catalogue, through which every sweep goes, or on the register
+(lua/register.lua says how it leaves that).
 
 Keys of one stream S:
     live:past:{S}             stream       record a session: session|left_ms|reason|joined_ms|viewer; group `database`
@@ -35,7 +36,7 @@ RECORDS_PER_CALL = 500
 # Handed out and not acknowledged for so long, the worker that has them is taken for dead. Longer than any insert; were
 # it not, both would write the same rows, which changes nothing.
 TAKEN_OVER_AFTER_MS = 30_000
-REJECTED_KEPT = 10_000
+REJECTED_KEPT = 100_000
 
 REGISTER = "live:{streams}:past"
 WAITING = "live:{streams}:past:waiting"
@@ -145,6 +146,16 @@ def reject(*, stream_id: int, record: bytes, reason: str) -> Command:
 def rejected() -> Command:
     """All records that were set aside; answers (id, fields) pairs."""
     return ("XRANGE", REJECTED, "-", "+")
+
+
+def rejected_read(reply: Sequence[tuple[bytes, Any]]) -> list[tuple[bytes, dict[str, str]]]:
+    """What `rejected` answered. Records may be no text at all: then only look like it."""
+    return [(record_id, _texts(fields)) for record_id, fields in reply]
+
+
+def _texts(fields: Mapping[bytes, bytes] | Sequence[bytes]) -> dict[str, str]:
+    pairs = fields.items() if isinstance(fields, Mapping) else zip(fields[::2], fields[1::2], strict=True)
+    return {name.decode(): value.decode(errors="backslashreplace") for name, value in pairs}
 
 
 def rejected_drop(ids: Sequence[bytes]) -> Command:

@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 from apps.realtime import redis
 
 from . import past_store, store
-from .sessions import seoul_day
 from .past_store import Waiting
+from .sessions import seoul_day
 from .store import Figures, Listing
 
 # Commands in one pipeline: a few ms of Redis each, so that other callers get their turn in between.
@@ -75,6 +75,15 @@ def house_viewers() -> int | None:
     """Viewers of all live streams as of the last sweep; None before the first."""
     reply = read([store.house()])[0]
     return None if reply is None else int(reply)
+
+
+def open_tabs(viewer_id: str) -> dict[int, int]:
+    """Live stream -> tabs that a viewer has open there; only streams with some. Asks every live stream."""
+    found: dict[int, int] = {}
+    for part in slices(listings_live()):
+        replies = read([store.tabs(stream_id=listing.stream_id, viewer_id=viewer_id) for listing in part])
+        found.update((listing.stream_id, int(tabs)) for listing, tabs in zip(part, replies, strict=True) if tabs)
+    return found
 
 
 def past_waiting() -> Waiting:

@@ -154,6 +154,14 @@ def _past_told(waiting: Mapping[int, past_store.Waiting], dropped: int) -> None:
         logger.error("%d sessions that were over are lost to the past: too many wait to be written already", dropped)
 
 
+def past_register() -> None:
+    """Put every live stream in which sessions wait on the register now, without waiting for the next sweep."""
+    for part in slices(listings_live()):
+        replies = _do([past_store.acknowledge(stream_id=listing.stream_id, ids=()) for listing in part])
+        waiting = zip(part, map(past_store.waiting_read, replies), strict=True)
+        _past_told({listing.stream_id: one for listing, one in waiting}, 0)
+
+
 def _past_room() -> int:
     """How many records of sessions may wait in a stream from now on: none once as many as allowed wait in the house."""
     most: int = settings.SESSIONS_WAITING_MAX

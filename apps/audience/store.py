@@ -198,6 +198,11 @@ def figures_of(reply: Sequence[bytes | None]) -> Figures:
     return Figures((state or b"").decode(), int(current or 0), int(peak or 0), int(total or 0))
 
 
+def tabs(*, stream_id: int, viewer_id: str) -> Command:
+    """How many tabs a viewer has open on a stream, or None."""
+    return ("HGET", _keys(stream_id, "")[2], viewer_id)
+
+
 def unique_today(*, stream_id: int, day: str) -> Command:
     """Viewers of that day, estimated by HyperLogLog (standard error 0.81%)."""
     return ("PFCOUNT", _keys(stream_id, day)[8])

@@ -163,7 +163,7 @@ def _write(
     for first in range(0, len(values), per_statement):
         part = values[first : first + per_statement]
         statement = f"{start}{', '.join([group] * len(part))}{end}"
-        _execute(connection, statement, list(chain.from_iterable(part)))
+        execute_repeatable(connection, statement, list(chain.from_iterable(part)))
 
 
 def _sorted_values(
@@ -190,7 +190,8 @@ def _most_rows(connection: BaseDatabaseWrapper, columns: int) -> int:
     return connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // columns
 
 
-def _execute(connection: BaseDatabaseWrapper, statement: str, parameters: list[Any]) -> None:
+def execute_repeatable(connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any]) -> None:
+    """Execute a statement that may be repeated, again if it loses a deadlock; OperationalError after ATTEMPTS."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with connection.cursor() as cursor:

@@ -174,6 +174,14 @@ def run_now(commands: Sequence[Command]) -> list[Any]:
     return replies
 
 
+def ask_now(commands: Sequence[Command]) -> list[Any]:
+    """`run_now` for who can do nothing with half an answer: RedisError if any command failed."""
+    replies = run_now(commands)
+    if error := first_error(replies):
+        raise error
+    return replies
+
+
 def _pipeline_now(client: Redis | RedisCluster, commands: Sequence[Command]) -> list[Any]:
     pipeline: Any = client.pipeline(transaction=False) if isinstance(client, Redis) else client.pipeline()
     for command in commands:

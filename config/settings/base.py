@@ -143,6 +143,8 @@ AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 # Whole months, days and years that are kept before the one that runs; 0 keeps all of them.
 HISTORY_KEPT_MONTHS = int(os.environ.get("HISTORY_KEPT_MONTHS", "24"))
 SESSIONS_KEPT_DAYS = int(os.environ.get("SESSIONS_KEPT_DAYS", "30"))
+# Days after which a broadcaster has forgotten a viewer, who then is new again; 0: never. Not before the sessions go.
+VISITORS_KEPT_DAYS = int(os.environ.get("VISITORS_KEPT_DAYS", "90"))
 # Sessions that are over and wait in Redis for the database; past it they are dropped, counted and complained about.
 SESSIONS_WAITING_MAX = int(os.environ.get("SESSIONS_WAITING_MAX", "2000000"))
 STATISTICS_KEPT_YEARS = int(os.environ.get("STATISTICS_KEPT_YEARS", "0"))

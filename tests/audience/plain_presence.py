@@ -13,6 +13,8 @@ class Held:
     owner: str
     viewer: str
     heard: int
+    joined: int
+    given_up: int | None = None  # when its server, which drains, left it to its grace
 
 
 @dataclass
@@ -24,6 +26,7 @@ class PlainPresence:
     peak: int = 0
     total: int = 0
     has_ended: bool = False
+    past: list[str] = field(default_factory=list)  # session|left|reason|joined|viewer of every session that is over
 
     @property
     def viewers(self) -> set[str]:
@@ -36,13 +39,13 @@ class PlainPresence:
         held = self.sessions.get(session)
         if held is not None:
             if held.owner <= owner:
-                held.owner, held.heard = owner, now
+                held.owner, held.heard, held.given_up = owner, now, None
             return
         if viewer not in self.viewers:
             was_here = now - self.recent.get(viewer, -RECENT_MS) < RECENT_MS
             self.total += is_arrival and not was_here
             self.recent[viewer] = now
-        self.sessions[session] = Held(owner, viewer, now)
+        self.sessions[session] = Held(owner, viewer, now, int(owner[:13]))
         self.peak = max(self.peak, len(self.viewers))
 
     def leave(self, *, now: int, session: str, owner: str, grace: int = 0) -> None:
@@ -51,9 +54,14 @@ class PlainPresence:
         if self.has_ended or held is None or held.owner != owner:
             return
         if grace:
-            held.heard = now - SILENCE_MS + grace
+            held.heard, held.given_up = now - SILENCE_MS + grace, now
         else:
+            self._over(session, now, "left")
             self._out(now, session)
+
+    def _over(self, session: str, left: int, reason: str) -> None:
+        held = self.sessions[session]
+        self.past.append(f"{session}|{left}|{reason}|{held.joined}|{held.viewer}")
 
     def _out(self, now: int, session: str) -> None:
         viewer = self.sessions.pop(session).viewer
@@ -64,10 +72,14 @@ class PlainPresence:
         """Sessions not heard of for more than a minute go; how many."""
         silent = [name for name, held in self.sessions.items() if held.heard < now - SILENCE_MS]
         for name in silent:
+            held = self.sessions[name]
+            self._over(name, held.heard if held.given_up is None else held.given_up, "expired")
             self._out(now, name)
         return len(silent)
 
-    def end(self) -> None:
+    def end(self, *, now: int) -> None:
         """Nobody is here any more, for good."""
+        for name in self.sessions:
+            self._over(name, now, "ended")
         self.has_ended = True
         self.sessions.clear()

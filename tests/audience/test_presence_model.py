@@ -42,6 +42,17 @@ class PresenceMachine(RuleBasedStateMachine):
             return Figures("ended", 0, 0, 0)
         return Figures("live", len(self.plain.viewers), self.plain.peak, self.plain.total)
 
+    def _past(self, found: dict[str, Any]) -> list[str]:
+        """Every session that is over, however it is kept, in the model's times."""
+        about, kept = found.get("live:past:about", {}), list(found.get("live:past", []))
+        for name, held in found.get("live:past:ended", {}).items():
+            kept.append(f"{name}|{about['ended_ms']}|ended|{held.partition('|')[2]}")
+        past = []
+        for record in kept:
+            name, left, *rest = record.split("|")
+            past.append("|".join([name, str(int(left) - NOON), *rest]))
+        return sorted(past)
+
     @rule(
         who=st.lists(st.tuples(VIEWERS, TABS, CONNECTIONS), min_size=1, max_size=5, unique_by=lambda each: each[:2]),
         server=SERVERS,
@@ -94,7 +105,7 @@ class PresenceMachine(RuleBasedStateMachine):
     def end(self, certainty: int) -> None:
         """Now and then a stream ends."""
         if certainty == 0:
-            self.plain.end()
+            self.plain.end(now=self.stage.at)
             assert self.stage.end() == [self.plain.peak, self.plain.total]
 
     @invariant()
@@ -108,6 +119,7 @@ class PresenceMachine(RuleBasedStateMachine):
         found = self.stage.dump()
         assert found.get("hb", {}) == {name: held.heard for name, held in self.plain.sessions.items()}
         assert found.get("live:users", set()) == self.plain.viewers
+        assert self._past(found) == sorted(self.plain.past)
         owners = {name: record.split("|")[0] for name, record in found.get("live:sessions", {}).items()}
         assert owners == {name: held.owner for name, held in self.plain.sessions.items()}
 

@@ -12,9 +12,14 @@ READY = {"worker": " ready.", "beat": "beat: Starting..."}
 
 
 class Worker:
-    """`kind` is worker (one task at a time, in a child as in production) or beat (sends the timetable's tasks)."""
+    """`kind` is worker (one task at a time, in a child as in production) or beat (sends the timetable's tasks).
 
-    def __init__(self, folder: Path, env: Mapping[str, str], *, kind: str = "worker", name: str = "tests") -> None:
+    `app` is the module with the Celery app: one of the tests' own may change what its tasks do.
+    """
+
+    def __init__(
+        self, folder: Path, env: Mapping[str, str], *, kind: str = "worker", name: str = "tests", app: str = "config"
+    ) -> None:
         self.kind = kind
         folder.mkdir(parents=True, exist_ok=True)
         command = {
@@ -23,7 +28,7 @@ class Worker:
         }[kind]
         self.process = Process(
             f"celery-{kind}:{name}",
-            [sys.executable, "-m", "celery", "-A", "config", *command, "--loglevel=INFO"],
+            [sys.executable, "-m", "celery", "-A", app, *command, "--loglevel=INFO"],
             log=folder / f"celery-{kind}-{name}.log",
             env={**os.environ, **env, "PYTHONUNBUFFERED": "1"},
             # TERM, so that the worker takes its child with it.

@@ -1,0 +1,138 @@
+"""What a day's statistics are made of."""
+
+import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from django.conf import settings
+from django.db import connections, router
+from django.db.models import Count, Max, Q, Sum
+
+from apps.streams.models import Stream, StreamStatus
+
+from .daily import ONE_DAY, Day, Readings, StreamOfDay, Watching
+from .models import DailyStatistics, UserSession, ViewerHistory, Visitor
+from .readers import reads
+
+# A session that began longer ago than this before a day adds nothing to it: so few partitions have to be read.
+LONGEST_SESSION = 7 * ONE_DAY
+# Streams that are over are looked for among those that began so long before; and among those of the day before.
+LONGEST_STREAM = 31 * ONE_DAY
+
+
+def oldest_day(today: datetime.date) -> datetime.date | None:
+    """The first day whose statistics can be made: all sessions are there that add to it. None if all ever are.
+
+    With a retention of a week or less, yesterday; then the longest sessions are missing from it.
+    """
+    kept: int = settings.SESSIONS_KEPT_DAYS
+    return None if kept == 0 else today - max(kept - LONGEST_SESSION.days, min(kept - 1, 1)) * ONE_DAY
+
+
+@reads("analytics")
+def streams_of_day(day: Day) -> list[StreamOfDay]:
+    """Every stream that was live on the day, by id."""
+    on_day = Q(started_at__lt=day.end) & (Q(ended_at=None) | Q(ended_at__gte=day.start))
+    went_on = DailyStatistics.objects.filter(day=day.date - ONE_DAY).values("stream_id")
+    # Three questions that an index answers each, instead of one that reads all streams there ever were.
+    questions = (
+        Q(status=StreamStatus.LIVE),
+        Q(status=StreamStatus.ENDED, started_at__gte=day.start - LONGEST_STREAM),
+        Q(pk__in=went_on),
+    )
+    found: dict[int, StreamOfDay] = {}
+    for question in questions:
+        rows = Stream.objects.filter(on_day, question).values_list(
+            "pk", "broadcaster_id", "started_at", "ended_at", "peak_viewers"
+        )
+        found.update((row[0], StreamOfDay(*row)) for row in rows.iterator())
+    return [found[stream_id] for stream_id in sorted(found)]
+
+
+@reads("analytics")
+def readings_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, Readings]:
+    """What snapshots say of these streams.
+
+    The snapshot of the midnight that ends the day belongs to the next one, but the peak that it tells of was reached
+    before it.
+    """
+    history = ViewerHistory.objects.order_by()
+    in_day = Q(captured_at__lt=day.end)
+    rows = (
+        history.filter(stream_id__in=_ids(streams), captured_at__gte=day.start, captured_at__lte=day.end)
+        .values_list("stream_id")
+        .annotate(
+            count=Count("current", filter=in_day),
+            sum=Sum("current", filter=in_day),
+            highest=Max("current", filter=in_day),
+            by_end=Max("peak", filter=Q(captured_at__gt=day.start)),
+        )
+    )
+    older = [stream for stream in streams if stream.started_at < day.start]
+    before = dict(
+        history.filter(stream_id__in=_ids(older), captured_at__gt=day.start - ONE_DAY, captured_at__lte=day.start)
+        .values_list("stream_id")
+        .annotate(Max("peak"))
+        if older
+        else ()
+    )
+    return {
+        stream_id: Readings(count, total or 0, highest or 0, peak or 0, before.get(stream_id))
+        for stream_id, count, total, highest, peak in rows
+    }
+
+
+@reads("analytics")
+def watched_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, tuple[int, int]]:
+    """(different viewers, seconds that all sessions together watched on the day) of each stream that had any."""
+    seconds: defaultdict[int, int] = defaultdict(int)
+    viewers: dict[int, int] = {}
+    older = [stream for stream in streams if stream.started_at < day.start]
+    younger = [stream for stream in streams if stream.started_at >= day.start]
+    for group, since in ((older, day.start - LONGEST_SESSION), (younger, day.start)):
+        if not group:
+            continue
+        sessions = UserSession.objects.order_by().filter(
+            stream_id__in=_ids(group), joined_at__gte=since, joined_at__lt=day.end
+        )
+        of_day = sessions.filter(Q(joined_at__gte=day.start) | Q(left_at__gt=day.start))
+        viewers.update(of_day.values_list("stream_id").annotate(Count("viewer_id", distinct=True)))
+        whole = Q(joined_at__gte=day.start, left_at__lte=day.end)
+        seconds.update(of_day.filter(whole).values_list("stream_id").annotate(Sum("seconds")))
+        crossing = of_day.exclude(whole).values_list("stream_id", "joined_at", "left_at")
+        for stream_id, joined_at, left_at in crossing.iterator(chunk_size=5_000):
+            seconds[stream_id] += day.seconds_of(joined_at, left_at)
+    return {stream_id: (count, seconds[stream_id]) for stream_id, count in viewers.items()}
+
+
+def new_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, int]:
+    """How many viewers of each stream came to its broadcaster for the first time in it, on that day.
+
+    Reads from the primary, where `visitors_note` wrote just before.
+    """
+    visitors, sessions, all_streams = (model._meta.db_table for model in (Visitor, UserSession, Stream))
+    connection = connections[router.db_for_write(Visitor)]
+    marks = ", ".join(["%s"] * len(streams))
+    moments = [connection.ops.adapt_datetimefield_value(moment) for moment in (day.start, day.end)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT us.stream_id, COUNT(DISTINCT us.viewer_id) FROM {sessions} us"  # noqa: S608  names are the models'
+            f" JOIN {all_streams} st ON st.id = us.stream_id"
+            f" JOIN {visitors} vi ON vi.broadcaster_id = st.broadcaster_id AND vi.viewer_id = us.viewer_id"
+            f" AND vi.first_at = us.joined_at"
+            f" WHERE us.stream_id IN ({marks}) AND us.joined_at >= %s AND us.joined_at < %s GROUP BY us.stream_id",
+            [*_ids(streams), *moments],
+        )
+        return {int(stream_id): int(count) for stream_id, count in cursor.fetchall()}
+
+
+def watching_make(watched: dict[int, tuple[int, int]], new: dict[int, int]) -> dict[int, Watching]:
+    """Both answers in one."""
+    return {
+        stream_id: Watching(viewers, new.get(stream_id, 0), seconds)
+        for stream_id, (viewers, seconds) in watched.items()
+    }
+
+
+def _ids(streams: Iterable[StreamOfDay]) -> list[int]:
+    return [stream.stream_id for stream in streams]

@@ -1,0 +1,168 @@
+"""Statistics of a day, made from history and sessions: the same rows however often, while its sessions are kept."""
+
+import datetime
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from django.conf import settings
+from django.db import connections, router
+
+from apps.audience.selectors import slices
+from apps.audience.sessions import SEOUL
+from apps.realtime import redis
+from apps.realtime.bulk import bulk_upsert, execute_repeatable
+from apps.streams.models import Stream
+
+from . import daily_selectors as selectors
+from . import store
+from .daily import ONE_DAY, Day, Figures, Readings, StreamOfDay, Watching, days_between, figures_make
+from .models import DailyStatistics, UserSession, Visitor
+from .readers import CHECK_EVERY_S
+
+logger = logging.getLogger(__name__)
+
+# Streams in one statement: none takes long, and others get their turn.
+STREAMS_PER_QUERY = 200
+VISITORS_PER_DELETE = 2_000
+# A replica in use may be behind, and clocks differ: the next run looks again at what changed so shortly before this.
+MARGIN_S = 15
+
+
+class DayNotKept(ValueError):
+    """The day's sessions are not all there any more, or it has not begun: its statistics stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """One day: how many streams were live, and what all of them together come to."""
+
+    day: datetime.date
+    streams: int
+    watch_minutes: int
+
+
+def statistics_compute(*, day: datetime.date, now: datetime.datetime) -> Computed:
+    """Make the statistics of one day; of the one that runs, as far as it has come. DayNotKept."""
+    today = now.astimezone(SEOUL).date()
+    oldest = selectors.oldest_day(today)
+    if day > today or (oldest is not None and day < oldest):
+        raise DayNotKept(f"{day} cannot be computed: sessions are there from {oldest or 'the beginning'} to {today}")
+    whole = Day(day)
+    # Everything is read before anything is written: own writes would send the reads to the primary.
+    parts = [
+        (part, selectors.readings_of_day(whole, part), selectors.watched_of_day(whole, part))
+        for part in slices(selectors.streams_of_day(whole), STREAMS_PER_QUERY)
+    ]
+    minutes = 0
+    for part, readings, watched in parts:
+        visitors_note(day=whole, streams=part)
+        watching = selectors.watching_make(watched, selectors.new_of_day(whole, part))
+        rows = {
+            stream: figures_make(
+                whole,
+                stream,
+                readings.get(stream.stream_id, Readings()),
+                watching.get(stream.stream_id, Watching()),
+                now=now,
+            )
+            for stream in part
+        }
+        _statistics_write(day, rows)
+        minutes += sum(figures.watch_minutes for figures in rows.values())
+    return Computed(day, sum(len(part) for part, _, _ in parts), minutes)
+
+
+def _statistics_write(day: datetime.date, rows: dict[StreamOfDay, Figures]) -> None:
+    values = [
+        {"day": day, "stream_id": stream.stream_id, "broadcaster_id": stream.broadcaster_id, **asdict(figures)}
+        for stream, figures in rows.items()
+    ]
+    update = ["broadcaster_id", *Figures.__dataclass_fields__]
+    bulk_upsert(DailyStatistics, values, update=update)
+
+
+def visitors_note(*, day: Day, streams: Sequence[StreamOfDay]) -> None:
+    """Remember who joined these streams on the day, and when first. The database does it alone; no row comes here."""
+    connection = connections[router.db_for_write(Visitor)]
+    visitors, sessions, all_streams = (model._meta.db_table for model in (Visitor, UserSession, Stream))
+    if connection.vendor == "mysql":
+        conflict = (
+            "ON DUPLICATE KEY UPDATE first_at = LEAST({0}.first_at, fresh.first_at),"
+            " last_day = GREATEST({0}.last_day, fresh.last_day)"
+        )
+    else:
+        # WHERE TRUE, so that ON cannot be taken for that of a join.
+        conflict = (
+            "WHERE TRUE ON CONFLICT (broadcaster_id, viewer_id) DO UPDATE SET"
+            " first_at = MIN({0}.first_at, excluded.first_at), last_day = MAX({0}.last_day, excluded.last_day)"
+        )
+    marks = ", ".join(["%s"] * len(streams))
+    moments = [connection.ops.adapt_datetimefield_value(moment) for moment in (day.start, day.end)]
+    execute_repeatable(
+        connection,
+        f"INSERT INTO {visitors} (broadcaster_id, viewer_id, first_at, last_day)"  # noqa: S608  the models' names
+        " SELECT broadcaster_id, viewer_id, first_at, last_day FROM ("
+        " SELECT st.broadcaster_id, us.viewer_id, MIN(us.joined_at) AS first_at, %s AS last_day"
+        f" FROM {sessions} us JOIN {all_streams} st ON st.id = us.stream_id"
+        f" WHERE us.stream_id IN ({marks}) AND us.joined_at >= %s AND us.joined_at < %s"
+        f" GROUP BY st.broadcaster_id, us.viewer_id) fresh {conflict.format(visitors)}",
+        [day.date.isoformat(), *(stream.stream_id for stream in streams), *moments],
+    )
+
+
+def visitors_expire(*, today: datetime.date) -> int:
+    """Forget visitors not seen for VISITORS_KEPT_DAYS, nor within the sessions that are kept; how many."""
+    kept: int = settings.VISITORS_KEPT_DAYS
+    if kept == 0 or settings.SESSIONS_KEPT_DAYS == 0:
+        return 0
+    before = today - max(kept, settings.SESSIONS_KEPT_DAYS + 1) * ONE_DAY
+    connection = connections[router.db_for_write(Visitor)]
+    table = Visitor._meta.db_table
+    if connection.vendor == "mysql":
+        statement = f"DELETE FROM {table} WHERE last_day < %s ORDER BY last_day LIMIT %s"  # noqa: S608
+    else:
+        statement = f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE last_day < %s LIMIT %s)"  # noqa: S608
+    gone = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [before.isoformat(), VISITORS_PER_DELETE])
+            gone += cursor.rowcount
+            if cursor.rowcount < VISITORS_PER_DELETE:
+                return gone
+
+
+def statistics_keep(*, now: datetime.datetime) -> list[Computed]:
+    """The job: today as far as it has come, and every day whose sessions or end came after it was last computed.
+
+    From the earliest of these on all days are made again, oldest first: who came to a broadcaster on one of them is new
+    on none of the later ones. RedisError if Redis is away.
+    """
+    local = now.astimezone(SEOUL)
+    now_ms = int(now.timestamp() * 1000)
+    done = [statistics_compute(day=day, now=now) for day in _days_due(local)]
+    margin_ms = int((settings.READER_LAG_TOLERATED_S + CHECK_EVERY_S + MARGIN_S) * 1000)
+    # Today is due again once it is over, even if no worker runs in the hour after midnight.
+    redis.ask_now(
+        [store.days_settle(now_ms - margin_ms), store.days_touch([local.date()], _epoch_ms(Day(local.date()).end))]
+    )
+    if local.hour == 0:
+        visitors_expire(today=local.date())
+    return done
+
+
+def _days_due(local: datetime.datetime) -> Iterator[datetime.date]:
+    today = local.date()
+    days = store.days_read(redis.ask_now([store.days_touched()])[0])
+    if local.hour == 0:
+        days.append(today - ONE_DAY)
+    first = min([*days, today])  # a clock that was ahead may have left a day to come
+    oldest = selectors.oldest_day(today)
+    if oldest is not None and first < oldest:
+        logger.warning("sessions came of %s, whose statistics cannot be computed any more", first)
+        first = oldest
+    return days_between(first, today)
+
+
+def _epoch_ms(moment: datetime.datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,432 @@
+"""Sessions that are over get into user_sessions: all of them, once, whatever dies on the way."""
+
+import contextlib
+import datetime
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from prometheus_client import REGISTRY
+
+from apps.analytics import session_services, store
+from apps.analytics.models import UserSession
+from apps.analytics.session_services import Drained, lag_measure, sessions_bring_in, sessions_drain
+from apps.analytics.sessions import RecordRefused, session_row
+from apps.analytics.tasks import sessions
+from apps.audience import past_store, services
+from apps.audience.selectors import past_waiting
+from apps.audience.sessions import SEOUL
+from apps.realtime import redis
+from apps.realtime.redis import sync_client
+from apps.streams.services import stream_end
+from tests.analytics.house import at_once, stream_make
+from tests.analytics.past import put_down, put_down_many, record, rows, session_ids, waits
+from tests.audience.stage import NOON, Stage, tab
+from tests.services.waiting import eventually
+from tests.services.worker import Worker
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
+on_both = pytest.mark.parametrize(
+    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
+)
+MINUTE = 60_000
+
+
+def drain(**options: Any) -> Drained:
+    """A run that had a place."""
+    done = sessions_drain(now_ms=NOON + MINUTE, **options)
+    assert done is not None
+    return done
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"fullhouse_{name}", labels) or 0.0
+
+
+def rejected() -> list[tuple[str, str, str]]:
+    """(stream, record, reason) of what was set aside."""
+    replies = past_store.rejected_read(redis.run_now([past_store.rejected()])[0])
+    return [(fields["stream"], fields["record"], fields["reason"]) for _, fields in replies]
+
+
+# --- one record ---------------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_a_row() -> None:
+    row = session_row(7, record("s1", "u5", joined=500, left=61_499, reason="ended").encode())
+    joined = datetime.datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=SEOUL)
+    assert row == {
+        "session_id": "s1",
+        "joined_at": joined,
+        "left_at": joined + datetime.timedelta(milliseconds=60_999),
+        "seconds": 60,
+        "viewer_id": "u5",
+        "stream_id": 7,
+        "reason": "ended",
+    }
+
+
+def test_who_left_before_he_joined_watched_for_no_time() -> None:
+    row = session_row(7, record("s1", "u5", joined=500, left=400).encode())
+    assert (row["seconds"], row["left_at"]) == (0, row["joined_at"])
+
+
+BAD = {
+    b"": "malformed",
+    b"s1|1772334000000|left|1772334000000": "malformed",
+    b"s1|1772334000000|left|1772334000000|u5|more": "malformed",
+    b"s1|1772334000000|left|soon|u5": "malformed",
+    b"s1|1772334000000|bored|1772334000000|u5": "malformed",
+    b"s1|1772334000000|left|1772334000000|\xff\xfe": "malformed",
+    b"|1772334000000|left|1772334000000|u5": "names",
+    b"s1|1772334000000|left|1772334000000|": "names",
+    b"s" * 41 + b"|1772334000000|left|1772334000000|u5": "names",
+    b"s1|1772334000000|left|-5|u5": "times",
+    b"s1|1772334000000|left|1772334000|u5": "times",
+    b"s1|17723340000000|left|1772334000000|u5": "times",
+    b"s1|9772334000000|left|1772334000000|u5": "times",
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), BAD.items(), ids=range(len(BAD)))
+def test_what_is_no_record_is_refused_with_its_reason(text: bytes, reason: str) -> None:
+    with pytest.raises(RecordRefused) as refused:
+        session_row(7, text)
+    assert refused.value.reason == reason
+
+
+# --- from the tab to the table ------------------------------------------------------------------------------------
+
+
+@on_both
+@pytest.mark.django_db(transaction=True)
+def test_every_kind_of_end_becomes_a_row(redis_url: str) -> None:
+    stream, other = stream_make("ann"), stream_make("bob")
+    stage, far = Stage(stream.pk), Stage(other.pk)
+    stage.arrive(*[tab(name, f"u{name}", stream_id=stream.pk) for name in ("left", "silent", "stays")])
+    far.arrive(tab("far", "a77", stream_id=other.pk))
+    far.at = stage.at = 30_000
+    stage.depart(tab("left", "uleft"))
+    stage.at = 50_000
+    stage.beat(tab("stays", "ustays"))
+    stage.at = far.at = 70_000
+    services.audience_sweep(now_ms=stage.now_ms)
+    assert stream_end(stream=stream) is True
+    done = sessions_drain()
+    assert done == Drained(written=4, rejected=0, is_finished=True)
+    ended = {name: (left, reason) for name, _, left, _, _, _, reason in rows()}
+    assert {name: reason for name, (_, reason) in ended.items()} == {
+        "left": "left",
+        "silent": "expired",
+        "far": "expired",
+        "stays": "ended",
+    }
+    assert rows()[1] == ("left", 0, 30_000, 30, "uleft", stream.pk, "left")
+    assert [ended["silent"][0], ended["far"][0]] == [0, 0]
+    stream.refresh_from_db()
+    assert stream.ended_at is not None
+    assert ended["stays"][0] == int(stream.ended_at.timestamp() * 1000) - NOON
+    assert waits() == []
+
+
+def test_draining_again_changes_nothing() -> None:
+    put_down(7, record("s1", "u1"), record("s2", "u2"))
+    assert drain() == Drained(2, 0, True)
+    before = rows()
+    assert drain() == Drained(0, 0, True)
+    put_down(7, record("s1", "u1"), record("s2", "u2"))
+    assert drain() == Drained(2, 0, True)
+    assert rows() == before
+
+
+def test_a_session_that_was_given_up_and_went_on_is_one_row_with_its_last_end() -> None:
+    given_up, went_on = record("s1", "u1", left=30_000, reason="expired"), record("s1", "u1", left=95_000)
+    for order in ([given_up, went_on], [went_on, given_up]):
+        UserSession.objects.all().delete()
+        put_down(7, *order)
+        drain()
+        assert rows() == [("s1", 0, 95_000, 95, "u1", 7, "left")]
+        put_down(7, given_up)
+        drain()
+        assert rows() == [("s1", 0, 95_000, 95, "u1", 7, "left")]
+
+
+def test_a_tab_that_comes_back_has_a_row_for_each_visit() -> None:
+    put_down(7, record("s1", "u1", left=10_000), record("s1", "u1", joined=20_000, left=30_000))
+    drain()
+    assert [row[1:4] for row in rows()] == [(0, 10_000, 10), (20_000, 30_000, 10)]
+
+
+def test_many_streams_and_many_records_all_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_services, "BATCH", 1_000)
+    expected = put_down_many(2_600, streams=40)
+    expected |= {f"big{n}" for n in range(2_300)}
+    put_down(99, *[record(f"big{n}", "u1") for n in range(2_300)])
+    assert drain() == Drained(4_900, 0, True)
+    assert sorted(session_ids()) == sorted(expected)
+    assert waits() == []
+
+
+def test_a_run_ends_when_its_time_is_over_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_services, "BATCH", 500)
+    put_down_many(1_200)
+    assert [drain(seconds=0) for _ in range(2)] == [Drained(500, 0, False)] * 2
+    assert drain() == Drained(200, 0, True)
+
+
+def test_lag_is_the_age_of_the_oldest_that_waits() -> None:
+    put_down(7, record("s1", "u1"))
+    waiting = lag_measure(now_ms=NOON + 90_000)
+    assert (waiting.records, metric("session_lag_seconds"), metric("sessions_waiting")) == (1, 90.0, 1.0)
+    before = metric("sessions_written_total")
+    drain()
+    assert (metric("session_lag_seconds"), metric("sessions_waiting")) == (0.0, 0.0)
+    assert metric("sessions_written_total") == before + 1
+
+
+# --- what cannot be written ---------------------------------------------------------------------------------------
+
+
+def test_poisoned_records_are_set_aside_with_their_reason_and_the_rest_goes_on() -> None:
+    before = {reason: metric("sessions_rejected_total", reason=reason) for reason in ("malformed", "names", "times")}
+    put_down(7, record("s1", "u1"), *BAD, record("s2", "u2"))
+    client: Any = sync_client()
+    client.xadd("live:past:{7}", {"other": "1", "fields": "2"})
+    assert drain() == Drained(2, len(BAD) + 1, True)
+    assert session_ids() == ["s1", "s2"]
+    assert [(stream, reason.partition(":")[0]) for stream, _, reason in rejected()] == [
+        *(("7", reason) for reason in BAD.values()),
+        ("7", "malformed"),
+    ]
+    assert rejected()[-1] == ("7", "other|1|fields|2", "malformed: it is not session|left_ms|reason|joined_ms|viewer")
+    after = {reason: metric("sessions_rejected_total", reason=reason) for reason in before}
+    assert {reason: after[reason] - before[reason] for reason in before} == {"malformed": 7, "names": 3, "times": 4}
+    assert waits() == []
+
+
+@contextlib.contextmanager
+def refusing(condition: str) -> Iterator[None]:
+    """The table takes only rows for which the condition holds."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "mysql":
+            cursor.execute(f"ALTER TABLE user_sessions ADD CONSTRAINT picky CHECK ({condition})")
+        else:
+            cursor.execute(
+                "CREATE TRIGGER picky BEFORE INSERT ON user_sessions WHEN NOT"
+                f" ({condition.replace('viewer_id', 'NEW.viewer_id')}) BEGIN SELECT RAISE(ABORT, 'picky'); END"
+            )
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            is_mysql = connection.vendor == "mysql"
+            cursor.execute("ALTER TABLE user_sessions DROP CONSTRAINT picky" if is_mysql else "DROP TRIGGER picky")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_the_database_refuses_is_found_and_set_aside() -> None:
+    with refusing("viewer_id <> 'u13'"):
+        put_down_many(200)
+        assert drain() == Drained(199, 1, True)
+    assert sorted(session_ids()) == sorted(f"s{n}" for n in range(200) if n != 13)
+    ((stream, text, reason),) = rejected()
+    assert (stream, text, "picky" in reason) == ("1", record("s13", "u13"), True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_when_most_are_refused_the_table_is_to_blame_and_all_wait() -> None:
+    with refusing("viewer_id LIKE 'a%'"):
+        put_down_many(60)
+        assert drain() == Drained(0, 0, False)
+        assert (rejected(), past_waiting().records) == ([], 60)
+    assert drain(taken_over_after_ms=0) == Drained(60, 0, True)
+    assert len(session_ids()) == 60
+
+
+# --- two at once --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_share_the_work_and_a_third_is_not_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_services, "BATCH", 500)
+    expected = put_down_many(3_000, streams=6)
+
+    def run(meet: Callable[[], object]) -> Drained | None:
+        meet()
+        return sessions_drain()
+
+    results = [one for one in at_once(run, times=3) if one is not None]
+    assert all(isinstance(one, Drained) for one in results)
+    assert 1 <= len(results) <= 3  # a third may come when the first is done
+    assert sum(one.written for one in results if isinstance(one, Drained)) == 3_000  # none was handed out twice
+    assert sorted(session_ids()) == sorted(expected)
+    assert waits() == []
+
+
+def test_there_are_only_so_many_places() -> None:
+    redis.run_now([store.drain_claim(place) for place in range(store.DRAINS_AT_ONCE)])
+    put_down(7, record("s1", "u1"))
+    assert sessions_drain() is None
+    assert session_ids() == []
+    redis.run_now([store.drain_release(1)])
+    assert drain().written == 1
+    client: Any = sync_client()
+    assert client.ttl("history:drain:0") in range(1, store.DRAIN_KEPT_S + 1)  # a killed one's place comes free
+
+
+# --- what dies on the way -----------------------------------------------------------------------------------------
+
+
+def test_written_and_not_acknowledged_is_written_again_and_stays_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    put_down_many(50)
+    with monkeypatch.context() as patched:
+        patched.setattr(session_services._Run, "_settle", die)
+        with pytest.raises(Killed):
+            sessions_drain()
+    before = rows()
+    assert (len(before), past_waiting().records) == (50, 50)
+    assert drain() == Drained(0, 0, True)  # it may only be slow: nobody takes its share for half a minute
+    assert past_waiting().records == 50
+    assert drain(taken_over_after_ms=0) == Drained(50, 0, True)
+    assert rows() == before
+    assert waits() == []
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_killed_between_writing_and_acknowledging(worker: Callable[..., Worker], tmp_path: Path) -> None:
+    halted = tmp_path / "halted"
+    expected = put_down_many(700, streams=3)
+    process = worker(app="tests.analytics.halting_worker", env={"HALTED": str(halted)})
+    sessions.delay()
+    eventually(halted.exists, deadline=30)
+    process.kill()
+    assert sorted(session_ids()) == sorted(expected)
+    assert past_waiting().records == 700  # Redis knows nothing of it
+    redis.run_now([store.drain_release(0)])  # as time does
+    put_down(9, record("after", "u1"))
+    assert drain(taken_over_after_ms=0) == Drained(701, 0, True)
+    assert sorted(session_ids()) == sorted({*expected, "after"})
+    assert waits() == []
+
+
+@contextlib.contextmanager
+def database_away() -> Iterator[None]:
+    """Nobody answers at the database's address."""
+    connection.close()
+    kept = {**connection.settings_dict, "OPTIONS": dict(connection.settings_dict["OPTIONS"])}
+    nowhere = "/nowhere/at/all"
+    if connection.vendor == "mysql":
+        connection.settings_dict["OPTIONS"] = {**kept["OPTIONS"], "unix_socket": nowhere}
+    else:
+        connection.settings_dict["NAME"] = nowhere
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict.update(kept)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ten_minutes_without_a_database_cost_memory_and_nothing_else() -> None:
+    stream = stream_make("ann")
+    stage, client = Stage(stream.pk), sync_client()
+    sessions_of = [tab(f"{n:016x}", f"a{n:032x}", stream_id=stream.pk) for n in range(3_000)]
+    with database_away():
+        for minute in range(10):
+            stage.at = minute * MINUTE
+            coming = sessions_of[minute * 300 : (minute + 1) * 300]
+            stage.arrive(*coming)
+            stage.at += 1_000
+            stage.depart(*coming)
+            services.audience_sweep(now_ms=stage.now_ms)
+            assert drain() == Drained(0, 0, False)
+        waiting: Any = past_waiting()
+        assert waiting.records == 3_000
+        assert lag_measure(now_ms=waiting.since_ms + 600_000).records == 3_000
+        assert metric("session_lag_seconds") == 600.0
+        size: Any = client.memory_usage(f"live:past:{{{stream.pk}}}", samples=0)
+        assert size / 3_000 < 120  # bytes each, as the docs have it
+    assert drain() == Drained(3_000, 0, True)
+    assert sorted(session_ids()) == [session.session_id for session in sessions_of]
+    assert waits() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_in_the_middle_gets_all_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_services, "BATCH", 500)
+    expected = put_down_many(1_500)
+    write, calls = session_services._insert, []
+
+    def once(batch: Any) -> Any:
+        calls.append(len(batch))
+        if len(calls) == 2:
+            raise OperationalError(2013, "Lost connection to server during query")
+        return write(batch)
+
+    monkeypatch.setattr(session_services, "_insert", once)
+    assert drain() == Drained(500, 0, False)
+    assert drain() == Drained(500, 0, True)  # what was in hand is kept for half a minute
+    assert drain(taken_over_after_ms=0) == Drained(500, 0, True)
+    assert sorted(session_ids()) == sorted(expected)
+    assert waits() == []
+
+
+def test_more_than_may_wait_is_dropped_counted_and_complained_about(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.SESSIONS_WAITING_MAX = 4
+    stage = Stage(stream_make("ann").pk)
+    stage.at = 60_000
+    tabs = [tab(f"t{n}", f"u{n}", stream_id=stage.stream_id) for n in range(9)]
+    stage.arrive(*tabs)
+    before = metric("sessions_dropped_total")
+    services.audience_sweep(now_ms=stage.now_ms)
+    stage.depart(*tabs[:6])  # four of these fit
+    services.audience_sweep(now_ms=stage.now_ms)
+    services.audience_sweep(now_ms=stage.now_ms)  # the house is full
+    stage.depart(tabs[6])
+    services.audience_sweep(now_ms=stage.now_ms)
+    assert metric("sessions_dropped_total") - before == 3
+    assert [line for line in caplog.messages if "lost to the past" in line] == [
+        f"{count} sessions that were over are lost to the past: too many wait to be written already" for count in (2, 1)
+    ]
+    assert drain().written == 4
+    services.audience_sweep(now_ms=stage.now_ms)
+    stage.depart(*tabs[7:])
+    services.audience_sweep(now_ms=stage.now_ms)
+    assert drain().written == 2
+    assert sorted(session_ids()) == ["t0", "t1", "t2", "t3", "t7", "t8"]
+
+
+def test_late_sessions_touch_the_days_that_they_belong_to() -> None:
+    day = 24 * 60 * MINUTE
+    put_down(
+        7,
+        record("today", "u1"),
+        record("over midnight", "u1", joined=-day, left=MINUTE),
+        record("last week", "u1", joined=-7 * day, left=-5 * day),
+    )
+    drain()
+    days = store.days_read(redis.run_now([store.days_touched()])[0])
+    assert [each.isoformat() for each in days] == ["2026-02-22", "2026-02-23", "2026-02-24", "2026-02-28"]
+
+
+def test_bringing_in_also_takes_what_another_was_handed() -> None:
+    stream = stream_make("ann")
+    stage = Stage(stream.pk)
+    stage.arrive(tab("t1", "u1"), tab("t2", "u2"))
+    stage.depart(tab("t1", "u1"))  # no sweep has told the register yet
+    put_down_many(1_100)
+    redis.run_now([past_store.take(stream_id=1, consumer="dead", count=500)])
+    sessions_bring_in()
+    assert len(session_ids()) == 1_101
+    assert waits() == []
