@@ -37,6 +37,8 @@ class PlainLine:
     called: int = 0  # hundredths, each window weighing nine tenths of the one after it
     shown: int = 0  # entries by claim, alike
     calls: int = 1_000  # so many are called for a thousand turns
+    per_minute: int = 0  # N at the call before
+    is_uncalled: bool = False  # N fell
     listening_since: int = 0
     pulsed_at: int = 0
     evicted_at: int = 0
@@ -127,6 +129,13 @@ class PlainLine:
             self.restored_at = self.listening_since = self.now
             self.pulsed_at, self.evicted_at = min(self.pulsed_at, self.now), min(self.evicted_at, self.now)
             self.is_doubted = False
+        self.is_uncalled = (
+            self.rules.per_minute < self.per_minute and bool(self.waiting) and self.waiting[0] < self.front
+        )
+        self.per_minute = self.rules.per_minute
+        if self.is_uncalled:
+            self.front = self.front_at = self.waiting[0]
+            self.called, self.shown, self.calls = 0, 0, 1_000
 
     def _fill(self, first: int) -> None:
         """Suppose that the lost moments used all their room."""
@@ -144,9 +153,9 @@ class PlainLine:
         if is_new:
             self._weigh(min(100, self.now // WINDOW - self.window))
         self.window = self.now // WINDOW
-        if self.is_free or (self.is_calling and not self.waiting):
+        if not self.waiting and (self.is_free or self.is_calling):
             self.front = self.next
-        elif is_new and self.is_calling:
+        elif (is_new or self.is_uncalled) and self.waiting and self.is_calling:
             self._call()
 
     def _weigh(self, windows: int) -> None:
@@ -219,8 +228,9 @@ class PlainLine:
         self.next += count
         for place in places:
             self.people[place] = Person(heard={self.now // SLOT})
+        if entering and self.waiting == places:
+            self.front = places[0] + entering
         for place in places[:entering]:
-            self.front = place + 1
             self._enter(place)
         return places, entering
 

@@ -55,6 +55,46 @@ def test_n_raised_and_lowered_within_a_minute(line: Line) -> None:
     assert line.claim(*range(70, 500)).count(line.now_ms) == 7
 
 
+def in_order(line: Line, *, windows: int) -> list[int]:
+    """Who enters in so many windows from the next on if all poll and only the last twenty of those called are quick."""
+    entered = []
+    for _ in range(windows):
+        line.at = (line.at // 6_000 + 1) * 6_000
+        front = line.pulse(line.waiting()).front
+        asking = [place for place in line.waiting() if place < front][-20:]
+        entered += [place for place, result in zip(asking, line.claim(*asking), strict=True) if result == line.now_ms]
+    return entered
+
+
+@pytest.mark.parametrize("mode", [Mode.BYPASS, Mode.OBSERVE])
+def test_when_a_free_mode_ends_the_line_goes_on_in_its_order(line: Line, mode: Mode) -> None:
+    line.join(300)
+    line.at = 60_100
+    line.change(mode=mode)
+    line.pulse(range(300))
+    assert line.claim(299) == [line.now_ms]
+    assert line.join(50).entered == 50
+    line.at += 1_000
+    line.change(mode=Mode.QUEUE_ALL, per_minute=200)
+    assert line.join(1).first == 350
+    assert line.pulse().front == 0  # those who entered used up this window
+    assert in_order(line, windows=2) == list(range(40))
+
+
+def test_after_a_wrong_large_n_the_line_goes_on_in_its_order(line: Line) -> None:
+    line.join(500)
+    line.at = 6_000
+    line.change(per_minute=10_000_000)
+    assert line.pulse(range(500)).front == 500
+    assert line.claim(400) == [line.now_ms]
+    line.at = 8_000
+    line.change(per_minute=60)
+    assert line.claim(*range(100, 140)) == [WAIT] * 40  # nobody enters by luck
+    pulse = line.pulse(range(500))
+    assert (pulse.front, pulse.called_living) == (5, 5)
+    assert in_order(line, windows=5) == list(range(30))
+
+
 def test_missed_windows_call_nobody(line: Line) -> None:
     line.join(100)
     assert line.pulse().front == 6

@@ -134,14 +134,15 @@ local function window_begin()
   end
 end
 
--- The first step of a new window calls. Windows in which nobody spoke call nothing.
+-- The first step of a new window calls, and the first after N fell. Windows in which nobody spoke call nothing. While
+-- everybody may enter nobody is called: those who wait keep their order for when that ends.
 local function call_window()
   local is_new = window > head.window
   local called = is_new and window_begin() or nil
   head.window = window
-  if is_free() or (is_calling() and head.waiting == 0) then
+  if head.waiting == 0 and (is_free() or is_calling()) then
     head.front = head.next
-  elseif is_new then
+  elseif is_new or is_uncalled then
     call_on(called)
   end
 end

@@ -54,7 +54,7 @@ else
     for i = 1, entering do places[i] = first + i - 1 end
     enter(places)
     count('wait:0', entering)
-    head.front = first + entering
+    if head.waiting == 0 then head.front = first + entering end
   end
 end
 if entering < newcomers then

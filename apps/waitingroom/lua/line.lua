@@ -26,7 +26,7 @@ local STATS_KEPT = 7200
 local NUMBERS = {
   'epoch', 'base', 'next', 'front', 'waiting', 'now', 'window', 'log_total', 'listening_since', 'pulsed_at',
   'evicted_at', 'restored_at', 'rev', 'slot_ms', 'draw_from', 'draw_to', 'drawn', 'front_at', 'called', 'shown',
-  'calls',
+  'calls', 'per_minute',
 }
 local RULE_NUMBERS = {
   'version', 'epoch', 'per_minute', 'idle_s', 'prequeue_from', 'opens_at', 'seed', 'pass_s', 'slowed_at',
@@ -34,6 +34,7 @@ local RULE_NUMBERS = {
 
 local head, rules, now, window
 local used, used_new, tally, line_changed = {}, {}, {}, false
+local is_uncalled = false -- N fell: whoever is called is to be called anew
 
 local function share(w)
   local i = w % 10
@@ -253,4 +254,14 @@ local function line_open(epoch)
   end
   local slot_ms = slot_length()
   if slot_ms ~= head.slot_ms then head.slot_ms, head.listening_since = slot_ms, now end
+  -- As many may stand before the front as N had room for, which was too large or is too large now: begin anew with the
+  -- first who waits, or those called would enter by luck and not in their order.
+  if rules.per_minute < head.per_minute and head.waiting > 0 then
+    local lowest = head.base + redis.call('BITPOS', WAITING, 1)
+    if lowest >= head.base and lowest < head.front then
+      head.front, head.front_at, head.called, head.shown, head.calls = lowest, lowest, 0, 0, 1000
+      is_uncalled = true
+    end
+  end
+  head.per_minute = rules.per_minute
 end
