@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from . import (
+    analytics_sessions,
     audience_churn,
     audience_fanout,
     audience_idle,
@@ -16,7 +17,6 @@ from . import (
     gate_line,
     gate_ws,
 )
-from .house import House
 from .machine import TICKS_A_SECOND
 from .scenario import Options, Scenario, environment, say
 
@@ -31,6 +31,7 @@ SCENARIOS: dict[str, Scenario] = {
         gate_http,
         gate_ws,
         gate_line,
+        analytics_sessions,
     )
 }
 
@@ -38,7 +39,7 @@ SCENARIOS: dict[str, Scenario] = {
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     listing = "\n".join(
-        f"  {each.name:16} {each.summary} ({each.connections:,}{f', {each.seconds:g} s' if each.seconds else ''})"
+        f"  {each.name:18} {each.summary} ({each.connections:,}{f', {each.seconds:g} s' if each.seconds else ''})"
         for each in SCENARIOS.values()
     )
     parser = argparse.ArgumentParser(
@@ -57,7 +58,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def run_once(scenario: Scenario, options: Options) -> dict[str, Any]:
     """One run on fresh servers: figures, goals, and which goals were missed."""
     started = time.monotonic()
-    with House(scenario.role, scenario.env) as house:
+    with scenario.house(scenario.role, scenario.env) as house:
         result = scenario.run(house, options)
     missed = result.missed()
     for line in missed:

@@ -50,7 +50,7 @@ class House:
             **self._more_env,
         }
         if self.role != "gate":
-            self.env["DATABASE_URL"] = f"sqlite:///{self.folder / 'fullhouse.sqlite3'}"
+            self.env["DATABASE_URL"] = self._database_start()
         os.environ.update(self.env)
         self._prepare()
         self._web_start()
@@ -61,6 +61,10 @@ class House:
         self._redis_client.close()
         self.web.stop()
         self.redis.remove()
+
+    def _database_start(self) -> str:
+        """DATABASE_URL of a new database."""
+        return f"sqlite:///{self.folder / 'fullhouse.sqlite3'}"
 
     def _web_start(self, args: Sequence[str] = ()) -> None:
         with running_on(self.server_cores):
@@ -121,6 +125,10 @@ class House:
         """A section of what Redis says of itself."""
         info: dict[str, Any] = self._redis_client.info(section)
         return info
+
+    def redis_memory(self, key: str) -> int:
+        """Bytes of one key, 0 if there is none."""
+        return int(self._redis_client.memory_usage(key, samples=0) or 0)
 
     def current(self, stream_id: int) -> int:
         """Viewers as Redis has them."""

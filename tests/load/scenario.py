@@ -50,6 +50,7 @@ class Scenario:
     most: int = LARGEST_CROWD
     role: str = "all"  # of the server
     env: Mapping[str, str] = field(default_factory=dict)  # beside what every house has
+    house: type[House] = House
 
 
 def say(line: str) -> None:
