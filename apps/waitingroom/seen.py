@@ -11,6 +11,8 @@ SLOT_S = 3.0
 SEGMENT_BITS = 16
 SEGMENT = 1 << SEGMENT_BITS  # places in a segment: 64 KiB of bytes, 8 KiB of bits
 SEGMENT_BYTES = SEGMENT // 8
+# Tickets so far apart are not of one line: it began anew, and those of before have no place in it (lua/restore.lua).
+SEGMENTS_TOLD = 256
 _IN_SEGMENT = SEGMENT - 1
 # Any count is one mark.
 _MARKS = bytes([0]) + bytes([1]) * 255
@@ -90,7 +92,8 @@ class Presence:
         segments = [segment for segment, bits in owed.items() if bits and segment >= base >> SEGMENT_BITS]
         if not segments:
             return None
-        first, last = min(segments), max(segments)
+        last = max(segments)
+        first = min(segment for segment in segments if segment > last - SEGMENTS_TOLD)
         empty = bytes(SEGMENT_BYTES)
         run = b"".join(
             owed[segment].to_bytes(SEGMENT_BYTES, "big") if segment in owed else empty

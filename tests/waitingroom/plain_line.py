@@ -125,7 +125,7 @@ class PlainLine:
             self.entries = []
         if was_set_back or self.is_doubted:
             self._fill(before // WINDOW)
-            self.next += 65_536
+            self.next += 1_048_576
             self.restored_at = self.listening_since = self.now
             self.pulsed_at, self.evicted_at = min(self.pulsed_at, self.now), min(self.evicted_at, self.now)
             self.is_doubted = False

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.waitingroom.seen import SEGMENT, SEGMENT_BYTES, Presence, bits_of
+from apps.waitingroom.seen import SEGMENT, SEGMENT_BYTES, SEGMENTS_TOLD, Presence, bits_of
 from apps.waitingroom.snapshot import Bitmap, Snapshot
 
 from .line_stage import places_of
@@ -107,6 +107,15 @@ def test_what_is_given_back_is_told_with_the_next(first: set[int], second: set[i
     presence.turn()
     presence.give_back(found)
     assert taken(presence) == sorted(first | second)
+
+
+def test_tickets_of_an_older_line_far_away_are_not_told_of() -> None:
+    """A line of which nothing was known began anew: what lies between the two would fill the memory."""
+    presence = Presence()
+    for place in (3, 60_000_000_000, 60_000_000_000 - (SEGMENTS_TOLD - 1) * SEGMENT):
+        presence.poll(place)
+    presence.turn()
+    assert taken(presence) == [60_000_000_000 - (SEGMENTS_TOLD - 1) * SEGMENT, 60_000_000_000]
 
 
 @given(st.binary(min_size=0, max_size=64))

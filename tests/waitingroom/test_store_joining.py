@@ -226,7 +226,7 @@ def test_a_failover_in_the_pre_queue_gives_no_place_twice(line: Line) -> None:
     line.change(mode=Mode.QUEUE_ALL, opens_at_ms=NOON + 90_000, prequeue_from_ms=NOON - 10, seed=5)
     line.join(3)
     line.fail_over()
-    assert line.join(2).places == [shuffled(5, index) for index in (65_539, 65_540)]
+    assert line.join(2).places == [shuffled(5, index) for index in (1_048_579, 1_048_580)]
 
 
 def test_a_line_that_is_not_there_or_of_another_epoch_is_not_touched(line: Line) -> None:

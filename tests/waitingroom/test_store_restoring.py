@@ -11,8 +11,7 @@ from tests.waitingroom.line_stage import NOON, NOON_WINDOW, Line, both, snapshot
 
 pytestmark = both
 
-LOST_TICKETS = 65_536
-LOST_LINE = 1_048_576
+LOST_TICKETS = 1_048_576
 
 
 @pytest.fixture
@@ -145,7 +144,7 @@ def test_a_line_re_forms_from_what_gates_know(line: Line) -> None:
     assert line.restore(known, [1_003, 1_049]) == "ok"
     pulse = line.pulse()
     assert line.waiting() == [*before[:-50], 1_003, 1_049]
-    assert (pulse.front, pulse.next, pulse.restored_at) == (known.front, known.next + LOST_LINE, NOON + 20_000)
+    assert (pulse.front, pulse.next, pulse.restored_at) == (known.front, known.next + LOST_TICKETS, NOON + 20_000)
     # What entered, and the windows since the gate looked, whose share may have entered: all of this one, too.
     assert pulse.used == {NOON_WINDOW: 6, NOON_WINDOW + 1: 6, NOON_WINDOW + 2: 6, NOON_WINDOW + 3: 6}
     assert pulse.minute_used == 24
@@ -153,7 +152,7 @@ def test_a_line_re_forms_from_what_gates_know(line: Line) -> None:
     line.pulse(range(1_000, 1_040))
     line.claim(*range(1_040, 1_050))
     assert line.waiting() == before
-    assert line.join(1).first == known.next + LOST_LINE
+    assert line.join(1).first == known.next + LOST_TICKETS
     moments = entries(line, until=60_000)
     assert len(moments) == 6 * 6
     assert line.waiting()[0] == before[36]
@@ -172,7 +171,7 @@ def test_gates_add_up_what_they_know(line: Line) -> None:
         assert line.restore(known, presented) == "ok"
     # Place 3 left after the first gate looked; it falls silent and goes.
     assert line.waiting() == [*range(20), 22, 25]
-    assert line.join(1).first == 10 + LOST_LINE
+    assert line.join(1).first == 20 + LOST_TICKETS
     line.at = 62_000
     assert line.restore(None, [77]) == "ok"  # long ago: left alone
     assert 77 not in line.waiting()
@@ -191,6 +190,66 @@ def test_a_gate_that_never_read_the_line_restores_from_tickets(line: Line) -> No
     line.pulse()
     assert line.claim(at + 7, at - 100) == [line.now_ms] * 2
     assert line.join(1).first > at + 999
+
+
+def test_no_loss_deals_the_places_of_another(line: Line) -> None:
+    """A ticket is good for a day, and of whom nobody speaks nothing is known."""
+    line.join(10)
+    given = set(range(10))
+    # Nobody knows anything; then a gate is shown tickets, of which the same ones again and again.
+    for hour, presented in enumerate([(), (), (), (3,), (3, 9), (3,), ()]):
+        line.lose()
+        line.at += 3_600_000
+        assert line.restore(None, presented) == "ok"
+        assert set(line.waiting()) == set(presented)
+        for batch in range(3):
+            first = line.join(1_000, server=f"{hour} {batch}").first
+            places = range(first, first + 1_000)
+            assert given.isdisjoint(places)
+            given.update(places)
+
+
+def test_a_line_of_which_nothing_is_known_begins_where_the_clock_is(line: Line) -> None:
+    line.join(10)
+    line.lose()
+    line.restore()
+    first = line.join(1).first
+    assert first == (NOON - 1_735_689_600_000) // 1_000 * 1_024
+    assert line.claim(3) == [GONE]  # and its ticket is from another line
+    client: Any = sync_client()
+    assert client.strlen(line.key("waiting")) <= 65_536 / 8
+    line.at = 60_020
+    line.pulse([first])
+    assert line.claim(first) == [line.now_ms]
+
+
+def test_more_tickets_than_a_file_knew_of_find_their_place(line: Line) -> None:
+    """Redis started from a file that was written before seventy thousand came."""
+    line.change(per_minute=0)
+    line.join(10)
+    behind = line.pulse()
+    for batch in range(70):
+        line.join(1_000, server=f"{batch}")
+    client: Any = sync_client()
+    client.set(line.key("waiting"), behind.bits or b"")
+    client.hset(line.key(""), mapping={"next": 10, "waiting": 10})
+    line.fail_over()
+    line.at = 1_000
+    assert line.join(1).first > 70_010
+    line.pulse([70_009])
+    assert line.claim(65_600) == [WAIT]
+    assert {65_600, 70_009} < set(line.waiting())
+
+
+def test_a_ticket_from_behind_the_end_tells_of_more(line: Line) -> None:
+    line.join(1)
+    line.lose()
+    line.restore(None, [3])
+    beyond = line.join(1).first + 500_000
+    line.pulse([beyond])
+    assert line.join(1).first == beyond + 1 + LOST_TICKETS
+    assert line.claim(beyond + 1_000_000) == [WAIT]
+    assert line.join(1).first == beyond + 1 + LOST_TICKETS + 1
 
 
 def test_a_restored_minute_is_never_exceeded(line: Line) -> None:

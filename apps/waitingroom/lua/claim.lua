@@ -17,7 +17,7 @@ for i = 3, #ARGV, 2 do
 end
 table.sort(places)
 for _, place in ipairs(places) do
-  if place >= head.base and place < head.next + 1048576 then
+  if place >= head.base and place < head.next + LOST_TICKETS then
     inside[#inside + 1], offsets[#offsets + 1] = place, place - head.base
   end
 end
@@ -33,7 +33,7 @@ if now - head.restored_at < GRACE then
   for _, place in ipairs(inside) do
     if not is_waiting[place] and not has_entered[place] then
       back[#back + 1], is_waiting[place] = place - head.base, true
-      head.next = max(head.next, place + 1)
+      given_to(place)
     end
   end
   if #back > 0 then

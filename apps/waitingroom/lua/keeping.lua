@@ -10,7 +10,7 @@ end
 
 -- Bits that stand too far beyond the line are no tickets of ours: cut them off, lest memory follow them.
 local function bits_within(first, bits)
-  return string.sub(bits, 1, max(0, floor((head.next + 1048576 - first) / 8)))
+  return string.sub(bits, 1, max(0, floor((head.next + LOST_TICKETS - first) / 8)))
 end
 
 -- Put tickets back into the line, except those that entered.
@@ -24,14 +24,12 @@ local function put_back(first, bits)
   local waiting = redis.call('BITCOUNT', WAITING)
   if waiting == head.waiting then return end
   head.waiting, line_changed = waiting, true
-  -- A ticket beyond the line's end was given, too: the end is behind the last of them.
   for at = #bits, max(1, floor((head.next - first) / 8) + 1), -1 do
     local byte = string.byte(bits, at)
     if byte > 0 then
       local place = first + at * 8 - 1
       while byte % 2 == 0 do byte, place = byte / 2, place - 1 end
-      head.next = max(head.next, place + 1)
-      return
+      return given_to(place)
     end
   end
 end

@@ -19,7 +19,7 @@ local WINDOW, MINUTE, BUCKET = 6000, 60000, 10
 local WINDOWS_KEPT = 12
 local CLOCK_BACK = 60000 -- a step back by more than this is believed
 local GRACE = 60000      -- after doubt or loss, tickets that turn up are put back for so long
-local LOST_TICKETS = 65536
+local LOST_TICKETS = 1048576 -- more than were given in moments that may be lost
 local DEAF = 15000       -- no pulse for longer: nobody could be heard
 local STATS_KEPT = 7200
 
@@ -191,6 +191,12 @@ end
 local function log_oldest()
   local oldest = redis.call('LINDEX', LOG, 0)
   return oldest and tonumber(string.match(oldest, '^%d+')) * BUCKET or 0
+end
+
+-- A ticket from behind the line's end: more were given than is known, and perhaps more than this one. New places begin
+-- far behind it.
+local function given_to(place)
+  if place >= head.next then head.next = place + 1 + LOST_TICKETS end
 end
 
 -- --- opening ---------------------------------------------------------------------------------------------------------

@@ -7,6 +7,10 @@
 --          then the entries by window, as read: window, entries, ...
 -- Returns: {'ok'}, or {'epoch', the line's}
 -- Repeat:  what is there is there; a line that nobody lost, or long ago, is left alone
+local YEAR_2025 = 1735689600000
+local PLACES_A_SECOND = 1024 -- more than are given in the long run
+local PLACES_A_MINUTE = 4096
+
 rules_write(2)
 rules = rules_read()
 local epoch = tonumber(ARGV[3])
@@ -23,7 +27,7 @@ if refused then
   head.now, head.window, head.restored_at, head.listening_since = now, window, now, now
   head.pulsed_at, head.evicted_at, head.slot_ms = now, now, slot_length()
   if read_at then
-    head.base, head.next, head.front = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+    head.base, head.next, head.front = tonumber(ARGV[13]), tonumber(ARGV[14]) + LOST_TICKETS, tonumber(ARGV[15])
     local windows = {}
     for i = 19, #ARGV, 2 do windows[#windows + 1] = {tonumber(ARGV[i]), tonumber(ARGV[i + 1])} end
     table.sort(windows, function(a, b) return a[1] < b[1] end)
@@ -33,17 +37,23 @@ if refused then
         used_add(each[2], each[1], min((each[1] + 1) * WINDOW / BUCKET - 1, floor(now / BUCKET)))
       end
     end
-  else
-    -- Places below may turn up yet: room for eight million of them.
+  elseif ARGV[18] ~= '' then
+    -- Places below may turn up yet: room for eight million of them. The end depends on the minute of the day, lest
+    -- another loss of the same tickets deal the places of this one again.
     head.base = max(0, floor(presented_from / TRIM) * TRIM - 8388608)
-    head.next, head.front = max(presented_from + #ARGV[18] * 8, head.base), head.base
+    head.front = head.base
+    head.next = presented_from + #ARGV[18] * 8 + LOST_TICKETS + floor(now / MINUTE) % 1440 * PLACES_A_MINUTE
+  else
+    -- Nothing is known at all: begin where no line that began lower and gave fewer places a second has come yet.
+    head.next = max(0, floor((now - YEAR_2025) / 1000)) * PLACES_A_SECOND
+    head.base, head.front = floor(head.next / TRIM) * TRIM, head.next
   end
-  head.next = head.next + 1048576
 elseif now - head.restored_at >= GRACE then
   line_close()
   return {'ok'}
 elseif read_at then
-  head.next, head.front = max(head.next, tonumber(ARGV[14])), max(head.front, tonumber(ARGV[15]))
+  head.next = max(head.next, tonumber(ARGV[14]) + LOST_TICKETS)
+  head.front = max(head.front, tonumber(ARGV[15]))
 end
 
 if read_at then put_back(tonumber(ARGV[13]), ARGV[16]) end
