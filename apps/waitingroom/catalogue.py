@@ -16,7 +16,7 @@ from apps.realtime import redis
 from apps.realtime.redis import Command
 
 from . import store
-from .replies import catalog_read
+from .replies import catalog_look_read
 from .rules import RulesError, ZoneRules
 
 logger = logging.getLogger(__name__)
@@ -38,15 +38,15 @@ class Catalogue:
 
     async def look(self, *, again: bool = False) -> None:
         """Read what has changed; `again` reads all. Raises RedisError or OSError when Redis is away."""
-        version = int(await _one(store.catalog_version()) or 0)
-        if version == self._version and self.is_read and not again and not self._missing:
+        reads_all = again or not self.is_read or self._missing
+        version, found = catalog_look_read(await _one(store.catalog_look(None if reads_all else self._version)))
+        if found is None:
             return
         was_wiped = version < self._version
         if was_wiped and not self._is_behind:
-            self._is_behind = True  # or it was a replica that lags: look twice
+            self._is_behind = True  # or a master that has just become one lags: look twice
             return
         self._is_behind = False
-        found = catalog_read(await _one(store.catalog()))
         for zone_id, text in found.items():
             self._take(zone_id, text)
         gone = self.rules.keys() - found.keys()

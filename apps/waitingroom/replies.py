@@ -203,6 +203,12 @@ def catalog_read(reply: dict[bytes, bytes] | Sequence[bytes]) -> dict[str, bytes
     return {zone_id.decode(): rules for zone_id, rules in _pairs(reply)}
 
 
+def catalog_look_read(reply: Sequence[Any]) -> tuple[int, dict[str, bytes] | None]:
+    """What `catalog_look` answered: the catalogue's number, 0 if Redis has none; and the catalogue if it changed."""
+    version, listed = reply
+    return version, None if listed is None else catalog_read(listed)
+
+
 def _pairs(reply: dict[bytes, bytes] | Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     return list(reply.items()) if isinstance(reply, dict) else list(zip(reply[::2], reply[1::2], strict=True))
 

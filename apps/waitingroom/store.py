@@ -49,6 +49,7 @@ from .replies import LineStatus as LineStatus
 from .replies import Pulse as Pulse
 from .replies import Status as Status
 from .replies import ZoneMinute as ZoneMinute
+from .replies import catalog_look_read as catalog_look_read
 from .replies import catalog_read as catalog_read
 from .replies import claim_read as claim_read
 from .replies import evict_read as evict_read
@@ -71,6 +72,8 @@ _join = load_script(__package__, "join", prelude=(*_BITS, "draw"))
 _claim = load_script(__package__, "claim", prelude=_BITS)
 _leave = load_script(__package__, "leave", prelude=_BITS)
 _redeem = load_script(__package__, "redeem")
+_catalog_put = load_script(__package__, "catalog_put")
+_catalog_look = load_script(__package__, "catalog_look")
 
 JOINS_PER_CALL = 1_000
 CLAIMS_PER_CALL = 500
@@ -118,8 +121,8 @@ def publish(rules: ZoneRules, *, fresh: bool = False, now_ms: int | None = None)
 
 
 def catalog_put(rules: ZoneRules) -> list[Command]:
-    """Tell gates of a new or changed zone."""
-    return [("HSET", CATALOG, rules.zone_id, rules.to_json()), ("INCR", VERSION)]
+    """Tell gates of a new or changed zone, unless they were told of a newer version of it."""
+    return [_catalog_put.call([CATALOG, VERSION], [rules.zone_id, rules.version, rules.to_json()])]
 
 
 def catalog_drop(zone_id: str) -> list[Command]:
@@ -132,9 +135,9 @@ def catalog() -> Command:
     return ("HGETALL", CATALOG)
 
 
-def catalog_version() -> Command:
-    """A number that changes whenever the catalogue does; nil before the first zone, or after Redis lost it."""
-    return ("GET", VERSION)
+def catalog_look(known: int | None) -> Command:
+    """What has changed since the catalogue had the number `known` (None: read all); see `catalog_look_read`."""
+    return _catalog_look.call([CATALOG, VERSION], ["" if known is None else known])
 
 
 # --- the line -------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def told() -> dict[str, ZoneRules]:
 
 def tidings() -> int:
     """How often gates were told that something changed."""
-    return int(ask(store.catalog_version()) or 0)
+    return int(ask(("GET", store.VERSION)) or 0)
 
 
 def line_of(zone_id: str) -> store.LineStatus | None:
