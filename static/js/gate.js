@@ -15,6 +15,9 @@
   const PASS = "fullhouse_pass";
   const TICKET_KEY = `fullhouse-ticket:${zone}`;
   const PASS_KEY = `fullhouse-pass:${zone}`;
+  // The form in fullhouse_pass.py, letter by letter: what an address brings is kept, and written into a cookie.
+  const FORM = /^fp1\.([\w-]{1,64})\.\d{1,15}\.\d{1,15}\.[\w-]{1,64}\.\d{1,15}\.(\d{1,15})\.[\w-]{43}$/;
+  const NO_TICKET = [401, 413, 422]; // what we kept is none of this zone's, whoever put it there
   const TIMEOUT_MS = 10_000;
   const CAP_MS = 20_000;
   const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -41,8 +44,8 @@
 
   /** When a pass of this zone ends, in seconds since 1970; 0 for anything else. Whether it is genuine a server checks. */
   const expiry = (pass) => {
-    const [version, of, , , , , expires] = pass.split(".");
-    return version === "fp1" && of === zone ? Number(expires) : 0;
+    const [, of, expires] = FORM.exec(pass) ?? [];
+    return of === zone ? Number(expires) : 0;
   };
 
   function enter(pass) {
@@ -68,14 +71,18 @@
     return pass;
   }
 
-  async function ask() {
+  async function ask(ticket) {
     const response = await fetch(`${gate}/traffic/wait`, {
       method: "POST",
       credentials: "omit",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ zoneId: zone, clientAgent: navigator.userAgent.slice(0, 512), token: read(TICKET_KEY) }),
+      body: JSON.stringify({ zoneId: zone, clientAgent: navigator.userAgent.slice(0, 512), token: ticket }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
+    if (ticket && NO_TICKET.includes(response.status)) {
+      write(TICKET_KEY, "");
+      return ask("");
+    }
     if (response.status === 404) console.error(`Fullhouse knows no zone "${zone}"`);
     if (!response.ok) throw Object.assign(new Error(response.status), { retryAfter: response.headers.get("Retry-After") });
     const answer = await response.json();
@@ -92,7 +99,8 @@
       let pause;
       try {
         // Two tabs opened at once share one place; browsers have no locks on pages without TLS.
-        const answer = await (navigator.locks ? navigator.locks.request(TICKET_KEY, ask) : ask());
+        const once = () => ask(read(TICKET_KEY));
+        const answer = await (navigator.locks ? navigator.locks.request(TICKET_KEY, once) : once());
         failures = 0;
         if (answer.canEnter) return enter(answer.pass);
         if (mode === "redirect") {

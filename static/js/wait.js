@@ -29,6 +29,7 @@ const LOST = ["evicted", "cleared", "left"]; // a place may be taken again
 
 const tabs = window.BroadcastChannel && new BroadcastChannel(KEY);
 let ticket = null;
+let spare = null; // the ticket that gate.js brought, for when the one kept here is no more
 let line = new Line();
 let answer = null; // the last good one
 let stopped = null; // why this page no longer asks
@@ -117,7 +118,7 @@ async function ask() {
     if (stopped) return;
     if (reply.status === 200) hear(reply.body);
     else if (reply.status === 404) stop("gone");
-    else if (reply.status === 401 || reply.status === 410) lose(reply.body.error);
+    else if ([401, 410, 413, 422].includes(reply.status)) lose(reply.body.error);
     else if (reply.status === 429) schedule(backoffIn(1, IDLE_MS, reply.retryAfter));
     else fail(reply.retryAfter);
   } catch {
@@ -166,15 +167,13 @@ function fail(retryAfter) {
   render();
 }
 
-/** The place is no more. Another tab may have a new one; else get in line again, and say so if it was waited for. */
+/** The place is no more. Another tab or site may have got one; else get in line again, and say so if it was waited for. */
 function lose(why) {
-  const kept = load();
-  if (kept && kept.token !== ticket?.token) {
-    use(kept);
-    return schedule(0);
-  }
-  keep(null);
-  use(null);
+  const other = [load(), spare].find((one) => one && one.token !== ticket?.token);
+  spare = null;
+  keep(other);
+  use(other);
+  if (other) return schedule(0);
   if (why !== "evicted" && why !== "cleared") return fail(0);
   find("lost").textContent = fill(texts.lost[why], { n: number(idle) });
   find("lost").hidden = false;
@@ -339,7 +338,8 @@ find("sure").addEventListener("close", () => find("sure").returnValue === "leave
 // Whose pass was refused asks for a new place; who comes from another site brings the ticket that gate.js got there.
 if (query.has("again")) keep(null);
 const token = new URLSearchParams(location.hash.slice(1)).get("ticket");
-if (token && !load()) keep({ token, first: 0 });
+if (token) spare = { token, first: 0 };
+if (token && !load()) keep(spare);
 query.delete("again");
 history.replaceState(null, "", `?${query}`);
 const other = document.querySelector("[hreflang]");

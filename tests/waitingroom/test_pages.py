@@ -141,7 +141,9 @@ async def test_it_keeps_browsers_to_tls_as_every_other_page_does(
 
     await WaitingPageConsumer()({**asked(**headers), "path": path, "scheme": scheme}, said.pop, send)
     assert said[0]["status"] == (200 if path == "/wait/hall/" else 404)
-    request = RequestFactory().get(path, secure=scheme == "https", headers=proxy and {"x-forwarded-proto": proxy})
+    request = RequestFactory().get(
+        path, secure=scheme == "https", headers={"x-forwarded-proto": proxy} if proxy else None
+    )
     theirs = SecurityMiddleware(lambda _request: HttpResponse()).process_response(request, HttpResponse())
     assert theirs.headers.get("Strict-Transport-Security") == (value if told else None)
     ours = dict(said[0]["headers"]).get(b"strict-transport-security")
