@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from django.utils import translation
 from playwright.sync_api import Browser, Page
 
 from tests.plugin import STORES, Stores
@@ -104,6 +105,13 @@ async def async_redis_clients() -> AsyncIterator[None]:
 
     yield
     await close_clients()
+
+
+@pytest.fixture(autouse=True)
+def language_of_the_settings() -> Iterator[None]:
+    """A page asked for in Korean through Django's client leaves its thread, which is the tests' own, in Korean."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
