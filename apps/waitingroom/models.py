@@ -181,7 +181,7 @@ class Zone(models.Model):
 # Limits that concern more than a field's own value: the column that is to blame, and what people are told.
 _PROBLEMS: dict[str, tuple[str, Any]] = {
     "poll_ms": ("poll_ms", _("Must fit into the idle limit at least twice.")),
-    "opens_at_ms": ("opens_at", _("Cannot be that long ago.")),
+    "opens_at_ms": ("opens_at", _("Must lie between 1970 and 2200.")),
     "prequeue_from_ms": ("prequeue_from", _("Needs an opening that comes after it.")),
     "origins": ("origins", _("At most 20 lines like https://shop.example, without a path.")),
 }

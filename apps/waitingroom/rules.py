@@ -24,6 +24,8 @@ MAX_MESSAGE = 500
 MAX_ORIGINS = 20
 # Numbers travel through Lua and JavaScript, whose integers are exact up to here.
 MAX_EXACT = 2**53
+# The year 2200. Windows are numbered in 32 bits, which last until 2786, and a foretold one may lie far ahead.
+MAX_OPENS_MS = 7_258_118_400_000
 
 
 class Mode(StrEnum):
@@ -98,7 +100,7 @@ class ZoneRules:
     def _schedule_check(self) -> None:
         for field in ("opens_at_ms", "prequeue_from_ms"):
             if getattr(self, field) is not None:
-                _number(field, getattr(self, field), 1, MAX_EXACT)
+                _number(field, getattr(self, field), 1, MAX_OPENS_MS)
         if self.prequeue_from_ms is None:
             return
         if self.opens_at_ms is None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.waitingroom.rules import MAX_EXACT, Mode, RulesError, ZoneRules
+from apps.waitingroom.rules import MAX_EXACT, MAX_OPENS_MS, Mode, RulesError, ZoneRules
 
 NEEDED: dict[str, Any] = {"zone_id": "concert", "name": "Concert", "per_minute": 100, "mode": Mode.OPEN, "message": ""}
 
@@ -22,7 +22,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 @st.composite
 def any_rules(draw: st.DrawFn) -> ZoneRules:
     idle_s = draw(st.integers(10, 3_600))
-    opens = draw(st.none() | st.integers(2, MAX_EXACT))
+    opens = draw(st.none() | st.integers(2, MAX_OPENS_MS))
     return ZoneRules(
         zone_id=draw(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)),
         name=draw(TEXT),
@@ -87,6 +87,7 @@ def test_the_form_and_the_defaults() -> None:
         {"idle_s": 10, "poll_ms": 5_000, "pass_s": 10},
         {"idle_s": 3_600, "poll_ms": 20_000},
         {"opens_at_ms": 2, "prequeue_from_ms": 1},
+        {"opens_at_ms": MAX_OPENS_MS},
         {"seed": 2**53, "epoch": 2**53, "version": 2**53},
         {"origins": ("https://shop.example", "http://localhost:3000", "https://[::1]:8443")},
     ],
@@ -124,6 +125,7 @@ WRONG: list[tuple[str, Any, dict[str, Any]]] = [
     ("slowed_at_ms", -1, {}),
     ("opens_at_ms", 0, {}),
     ("opens_at_ms", "soon", {}),
+    ("opens_at_ms", MAX_OPENS_MS + 1, {}),
     ("prequeue_from_ms", 5, {}),
     ("prequeue_from_ms", 5, {"opens_at_ms": 5}),
     ("fail_open", 1, {}),

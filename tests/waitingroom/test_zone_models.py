@@ -90,7 +90,8 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         ({"pass_s": 86_401}, {"pass_s": ["Ensure this value is less than or equal to 86400."]}),
         ({"prequeue_from": NINE}, {"prequeue_from": ["Needs an opening that comes after it."]}),
         ({"prequeue_from": TEN, "opens_at": TEN}, {"prequeue_from": ["Needs an opening that comes after it."]}),
-        ({"opens_at": datetime(1969, 7, 20, tzinfo=UTC)}, {"opens_at": ["Cannot be that long ago."]}),
+        ({"opens_at": datetime(1969, 7, 20, tzinfo=UTC)}, {"opens_at": ["Must lie between 1970 and 2200."]}),
+        ({"opens_at": datetime(2200, 1, 2, tzinfo=UTC)}, {"opens_at": ["Must lie between 1970 and 2200."]}),
         (
             {"origins": "https://shop.example/cart"},
             {"origins": ["At most 20 lines like https://shop.example, without a path."]},
