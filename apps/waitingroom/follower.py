@@ -107,7 +107,7 @@ class Follower:
             return
         if not snapshot.line.count and self.desk.is_empty and not self.is_pulsing:
             self._awake_since = None
-            self._start_anew()
+            self._start_anew(given=snapshot.next)
 
     def close(self) -> None:
         """There is no such zone any more: nobody who waits to join will."""
@@ -133,10 +133,10 @@ class Follower:
             self._hurry()
             self._flush_soon()  # joins that were asked for the line before
 
-    def _start_anew(self) -> None:
-        """Nothing is known of the line."""
+    def _start_anew(self, *, given: int = 0) -> None:
+        """Nothing is known of the line, but that so many of its places were given."""
         self.presence = Presence()
-        self.recovery.forget()
+        self.recovery.forget(given)
         self.desk.is_held = False
         self.desk.start_anew()
         self._outlook = Outlook(self.rules, None, now_ms=self.clock.now_ms())

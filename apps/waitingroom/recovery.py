@@ -13,7 +13,7 @@ from apps.realtime.redis import Command
 from . import store
 from .metrics import RESTORED
 from .rules import ZoneRules
-from .seen import Presence
+from .seen import SEGMENT_BYTES, SEGMENTS_TOLD, Presence
 from .snapshot import Bitmap, Snapshot
 
 # A client asks every three seconds or so: after this long most of those who are here have shown their tickets.
@@ -27,6 +27,7 @@ class Recovery:
     ticks: Callable[[], float]
     known: Snapshot | None = None  # the line as last read
     restored_at: int = 0  # when it was last restored, as of then
+    given: int = 0  # first place not given yet, as of then; kept while nobody follows the line
     lost_since: float | None = None
     owed: Snapshot | None = None  # another process put the line back: this is what ours knew
     _entered: set[int] = field(default_factory=set)  # places let in here since then
@@ -43,6 +44,7 @@ class Recovery:
             self.owed = self._without_entered(self.known)
         self._entered = {place for place in self._entered if snapshot.line.holds(place)}
         self.known, self.restored_at, self.lost_since = snapshot, restored_at, None
+        self.given = snapshot.next
 
     def entered(self, place: int) -> None:
         """This place was let in since the line was read."""
@@ -56,8 +58,9 @@ class Recovery:
                 bits[place - base >> 3] &= ~(128 >> (place - base & 7))
         return replace(known, line=Bitmap(base, bytes(bits)))
 
-    def forget(self) -> None:
-        """The line was cleared, or this process stops following it."""
+    def forget(self, given: int) -> None:
+        """The line was cleared, or this process stops following it, and so many places of it have been given."""
+        self.given = given
         self.known = self.owed = self.lost_since = None
         self.restored_at = 0
         self._entered.clear()
@@ -73,11 +76,18 @@ class Recovery:
             if self.ticks() - self.lost_since < LISTEN_S:
                 return None
             presence.turn()
-            presented = presence.take()
+            presented = self._up_to_given(presence.take())
         else:
             known = self._without_entered(known)
         self._telling = known, presented
         return store.restore(rules=rules, known=known, presented=presented)
+
+    def _up_to_given(self, presented: tuple[int, bytes] | None) -> tuple[int, bytes] | None:
+        """The same, and nobody up to the last place that is known to be given: what follows is to begin behind it."""
+        if presented is None:
+            return None
+        first, bits = presented
+        return first, bits.ljust(min(self.given - first + 7 >> 3, SEGMENTS_TOLD * SEGMENT_BYTES), b"\0")
 
     def told(self, presence: Presence, *, is_done: bool) -> None:
         """Redis took it, or is to be told again."""

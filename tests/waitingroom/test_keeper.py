@@ -446,5 +446,30 @@ class TestRedisWiped:
 
         await eventually_async(has_joined, deadline=5, every=0.02)
         assert joining.result().rank == 5
+        assert joining.result().place > 1_000_000
         assert (await line_of()).front <= 1
         assert keeper.room == 0  # whatever was forgotten may have used up the minute
+
+    async def test_a_gate_that_slept_deals_no_place_again_that_it_knew_of(self, redis_url: str) -> None:
+        zone_open(mode=Mode.PAUSED)
+        gate = Gate()
+        keeper = await gate.zone()
+        claims = ticket((await gate.join(keeper))[0])
+        redis.run_now([("HSET", "line:{concert}", "next", 12_000_000)])  # so many came and went
+        leaving = asyncio.create_task(keeper.leave(claims))
+        await turns()
+        await gate.house.tell_all()
+        assert await leaving
+        gate.ticks.ahead += 121
+        await gate.house.tell_all()
+        keeper.sleep_if_idle()
+        assert not keeper.is_awake
+        self.wipe()
+        redis.run_now(store.catalog_put(keeper.rules))
+        joining = asyncio.create_task(keeper.join("late"))
+        await turns()
+        keeper.poll_now(claims._replace(place=5))
+        for _ in range(4):
+            await gate.house.tell_all()
+            gate.ticks.ahead += 3.0
+        assert (await joining).place > 12_000_000
