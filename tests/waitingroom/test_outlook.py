@@ -245,6 +245,27 @@ def test_a_time_once_told_is_not_taken_back() -> None:
     assert told(outlook(unused, now_ms=NOON + 6_000, foretold=told_before), 12, NOON + 6_000).eta_s == 12
 
 
+@given(called=st.lists(st.integers(0, 6), max_size=14), asked=st.lists(st.integers(0, 1), min_size=14, max_size=14))
+def test_two_gates_differ_by_no_more_than_the_room_that_went_unused(called: list[int], asked: list[int]) -> None:
+    gates, place, front = (Foretold(), Foretold()), 40, 1
+    told_by: tuple[list[int], list[int]] = ([], [])
+    first, unused, used = 0, 0, {NOON_WINDOW: 6}
+    for number, (count, gate) in enumerate(zip([6, *called], asked, strict=False)):  # of six, so many came
+        if number:
+            front, unused, used = front + count, unused + 6 - count, {**used, NOON_WINDOW + number: count}
+        if front > place:
+            break
+        now_ms = NOON + 6_000 * number
+        line = snapshot(list(range(front, 60)), front=front, now_ms=now_ms, used=used)
+        eta_s = told(outlook(line, now_ms=now_ms, foretold=gates[gate]), place, now_ms).eta_s
+        assert eta_s is not None
+        window = NOON_WINDOW + number + eta_s // 6
+        first = first or window
+        assert window <= min([*told_by[gate], window]) or eta_s == 1  # the same gate never takes it back
+        assert window <= first + -(-unused // 6)
+        told_by[gate].append(window)
+
+
 def found(line: Snapshot, **told: Any) -> tuple[int, int, dict[int, int], Minute] | None:
     """Front, next, windows and minute after newcomers were told this."""
     joined = Joined(status="ok", **{"entered_ms": line.now_ms + 5, "used": {NOON_WINDOW: 4}, "minute_used": 4, **told})
