@@ -25,6 +25,7 @@ Keys of one zone Z:
     line:{Z}:stats:<minute>   hash    joins entries evicted left would_wait, refused (asked to join, each time), waiting
                                       (a gauge), wait:<bucket>
     line:{Z}:scratch:*        bitmap  for the length of a script
+    line:{Z}:whole            never   is there; see `_keys`
 Keys of the house, in one slot:
     gate:{zones}:catalog      hash        zone -> its rules as JSON
     gate:{zones}:version      number      raised whenever the catalogue changes
@@ -88,6 +89,15 @@ def _head(zone_id: str) -> str:
     return f"line:{{{zone_id}}}"
 
 
+def _keys(zone_id: str) -> list[str]:
+    """What a zone's scripts declare: the head, and a key that never exists.
+
+    While a Cluster moves the slot, keys are here and there, and a script that is not told of all it touches would fail
+    half-way. Of two keys one of which it lacks, Redis answers TRYAGAIN before the script begins, until all has moved.
+    """
+    return [_head(zone_id), f"{_head(zone_id)}:whole"]
+
+
 def _time(now_ms: int | None) -> str | int:
     return "" if now_ms is None else now_ms
 
@@ -117,7 +127,7 @@ def publish(rules: ZoneRules, *, fresh: bool = False, now_ms: int | None = None)
     `fresh` opens the line if there is none: say so only for a new zone, for else Redis has lost the line, and gates
     restore it. A raised epoch clears the line; what entered in the last minute still counts.
     """
-    return _publish.call([_head(rules.zone_id)], [_time(now_ms), int(fresh), *_ruling(rules)])
+    return _publish.call(_keys(rules.zone_id), [_time(now_ms), int(fresh), *_ruling(rules)])
 
 
 def catalog_put(rules: ZoneRules) -> list[Command]:
@@ -157,7 +167,7 @@ def pulse(
     if its rev is `known_rev`.
     """
     first, bits = seen or (0, b"")
-    return _pulse.call([_head(zone_id)], [_time(now_ms), epoch, first, bits, known_rev])
+    return _pulse.call(_keys(zone_id), [_time(now_ms), epoch, first, bits, known_rev])
 
 
 def join(*, zone_id: str, epoch: int, server: str, batch: int, count: int, now_ms: int | None = None) -> Command:
@@ -166,22 +176,22 @@ def join(*, zone_id: str, epoch: int, server: str, batch: int, count: int, now_m
     A server process counts its batches and sends the next one when the one before is answered; sent again, a batch is
     given the same answer.
     """
-    return _join.call([_head(zone_id)], [_time(now_ms), epoch, server, batch, count])
+    return _join.call(_keys(zone_id), [_time(now_ms), epoch, server, batch, count])
 
 
 def claim(*, zone_id: str, epoch: int, places: Sequence[tuple[int, int]], now_ms: int | None = None) -> Command:
     """Each (place, ms waited so far), at most CLAIMS_PER_CALL, asks to enter; see `claim_read`."""
-    return _claim.call([_head(zone_id)], [_time(now_ms), epoch, *chain.from_iterable(places)])
+    return _claim.call(_keys(zone_id), [_time(now_ms), epoch, *chain.from_iterable(places)])
 
 
 def leave(*, zone_id: str, epoch: int, places: Sequence[int], now_ms: int | None = None) -> Command:
     """These places, at most LEAVES_PER_CALL, leave the line; see `leave_read`."""
-    return _leave.call([_head(zone_id)], [_time(now_ms), epoch, *places])
+    return _leave.call(_keys(zone_id), [_time(now_ms), epoch, *places])
 
 
 def evict(*, zone_id: str, now_ms: int | None = None) -> Command:
     """Take out who has been silent for the idle limit; see `evict_read`."""
-    return _evict.call([_head(zone_id)], [_time(now_ms)])
+    return _evict.call(_keys(zone_id), [_time(now_ms)])
 
 
 def restore(
@@ -202,7 +212,7 @@ def restore(
     if known is not None and known.epoch == rules.epoch:
         line = [known.now_ms, known.line.base, known.next, known.front, known.line.data]
         windows = list(chain.from_iterable(known.used.items()))
-    return _restore.call([_head(rules.zone_id)], [_time(now_ms), *_ruling(rules), *line, first, bits, *windows])
+    return _restore.call(_keys(rules.zone_id), [_time(now_ms), *_ruling(rules), *line, first, bits, *windows])
 
 
 def status(zone_id: str) -> Command:
@@ -226,7 +236,7 @@ def redeem(
 
     The command carries a mark of its own: sent again after a lost connection, it is still the first.
     """
-    return _redeem.call([_head(zone_id)], [_time(now_ms), place, issued_ms, client, pass_s, secrets.token_hex(8)])
+    return _redeem.call(_keys(zone_id), [_time(now_ms), place, issued_ms, client, pass_s, secrets.token_hex(8)])
 
 
 def stats(zone_id: str, minute: int) -> Command:

@@ -1,5 +1,5 @@
 -- Purpose: these people ask to enter. Who is called does, in order of places, while the window and the minute have room.
--- KEYS:    1 line:{Z}
+-- KEYS:    1 line:{Z}  2 line:{Z}:whole, which never exists
 -- ARGV:    1 now (epoch ms or empty)  2 epoch  then for each, at most 500: place, ms waited
 -- Returns: {'ok', a result each, in the order asked}, or {'lost'}, or {'epoch', the line's}. A result is the epoch ms of
 --          the entry, or 0 wait, -1 gone (evicted, left or never here), -2 spent (entered, and the pass is long over)

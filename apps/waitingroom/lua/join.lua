@@ -1,5 +1,5 @@
 -- Purpose: so many newcomers get a place each; the first of them enter at once if nobody waits and the minute has room.
--- KEYS:    1 line:{Z}
+-- KEYS:    1 line:{Z}  2 line:{Z}:whole, which never exists
 -- ARGV:    1 now (epoch ms or empty)  2 epoch  3 server  4 number of this batch  5 newcomers, 1 to 1,000
 -- Returns: {'ok', first place, newcomers, how many of them entered, now, '1' if places were drawn by lot, waiting,
 --          {places, if drawn}, first place not yet called, entries of the minute, epoch ms of the oldest of them or 0,

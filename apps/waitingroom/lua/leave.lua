@@ -1,5 +1,5 @@
 -- Purpose: these people leave the line of their own will.
--- KEYS:    1 line:{Z}
+-- KEYS:    1 line:{Z}  2 line:{Z}:whole, which never exists
 -- ARGV:    1 now (epoch ms or empty)  2 epoch  then at most 1,000 places
 -- Returns: {'ok', for each 1 if it was waiting, else 0}, or {'lost'}, or {'epoch', the line's}
 -- Repeat:  who left is no longer there

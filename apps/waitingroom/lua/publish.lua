@@ -1,5 +1,5 @@
 -- Purpose: a zone's rules as people saved them. A raised epoch clears the line; the minute still counts what entered.
--- KEYS:    1 line:{Z}
+-- KEYS:    1 line:{Z}  2 line:{Z}:whole, which never exists
 -- ARGV:    1 now (epoch ms or empty)  2 '1' to open the line if there is none: the zone is new, Redis lost nothing
 --          then the rules, see ruling.lua
 -- Returns: 1 if written, 0 if newer rules were there

@@ -1,5 +1,5 @@
 -- Purpose: a gate says who was heard of, and reads the line. Calls people, and takes out the silent when that is due.
--- KEYS:    1 line:{Z}
+-- KEYS:    1 line:{Z}  2 line:{Z}:whole, which never exists
 -- ARGV:    1 now (epoch ms or empty)  2 epoch  3 first place of the bits (a multiple of 8)  4 bits of those heard of, or
 --          empty  5 the rev whose bits the gate has
 -- Returns: {'ok', now, epoch, base, next, front, waiting, called and living, entries of the minute, epoch ms of the oldest

@@ -1,5 +1,5 @@
 -- Purpose: a pass that is good for one use is used.
--- KEYS:    1 line:{Z}
+-- KEYS:    1 line:{Z}  2 line:{Z}:whole, which never exists
 -- ARGV:    1 now (epoch ms or empty)  2 place  3 issued at (epoch ms)  4 whose it is  5 seconds that the pass lasts
 --          6 mark of this call
 -- Returns: 1 the first time, 0 ever after; 0 also two minutes after its end, when nobody remembers it

@@ -1,6 +1,6 @@
 -- Purpose: Redis lost a line, and a gate tells what it knows of it: the line as it last read it, or tickets that were
 --          presented since. Several gates may; what they know is added up.
--- KEYS:    1 line:{Z}
+-- KEYS:    1 line:{Z}  2 line:{Z}:whole, which never exists
 -- ARGV:    1 now (epoch ms or empty)  2 to 11 the rules, see ruling.lua
 --          12 epoch ms when the gate read the line, or empty if it never did: then 13 to 16 and the windows are empty, too
 --          13 base  14 next  15 front  16 bits  17 first place presented (a multiple of 8)  18 bits presented, or empty
