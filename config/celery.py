@@ -27,6 +27,11 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "waitingroom-statistics-forget": {
+        "task": "apps.waitingroom.tasks.statistics_forget",
+        "schedule": crontab(hour="4", minute="40"),
+        "options": {"expires": 3600},
+    },
     "analytics-snapshot": {
         "task": "apps.analytics.tasks.snapshot",
         "schedule": crontab(minute="*/5"),  # on the clock's marks, whenever beat was started

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 
 from apps.realtime import redis
@@ -26,6 +27,8 @@ KEPT_MINUTES = 120
 SETTLED_AFTER_S = 5
 # Zones at a time: after two hours without workers there are 120 minutes to read of each.
 ZONES_AT_ONCE = 20
+# Rows deleted in one statement, and a minute's more: no lock lasts long, and a replica keeps up.
+FORGOTTEN_AT_ONCE = 5_000
 COUNTS = ("joins", "entries", "evicted", "left", "refused", "would_wait")
 QUANTILES = {"wait_p50": 0.5, "wait_p90": 0.9, "wait_p99": 0.99}
 
@@ -98,3 +101,19 @@ def _row(zone_id: str, minute: int, counted: store.ZoneMinute) -> Row:
 
 def _moment(minute: int) -> datetime:
     return datetime.fromtimestamp(0, tz=UTC) + timedelta(minutes=minute)
+
+
+def statistics_forget(*, now: datetime) -> int:
+    """Delete minutes older than ZONE_STATISTICS_KEPT_DAYS, oldest first; how many rows. 0 days: none."""
+    if not settings.ZONE_STATISTICS_KEPT_DAYS:
+        return 0
+    kept_from = now - timedelta(days=settings.ZONE_STATISTICS_KEPT_DAYS)
+    old = ZoneStatistic.objects.filter(minute__lt=kept_from)
+    gone = 0
+    while True:
+        moments = old.order_by("minute").values_list("minute", flat=True)
+        last = moments[FORGOTTEN_AT_ONCE - 1 : FORGOTTEN_AT_ONCE].first()
+        part = old if last is None else old.filter(minute__lte=last)
+        gone += part.delete()[0]
+        if last is None:
+            return gone

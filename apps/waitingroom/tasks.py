@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from . import services
+from .statistics import statistics_forget as forget
 from .statistics import statistics_write
 
 
@@ -23,3 +24,9 @@ def publish() -> None:
 def statistics() -> None:
     """Every minute: the minutes that closed go into zone_statistics."""
     statistics_write(now=timezone.now())
+
+
+@shared_task
+def statistics_forget() -> None:
+    """Every night: minutes older than ZONE_STATISTICS_KEPT_DAYS are gone from zone_statistics."""
+    forget(now=timezone.now())

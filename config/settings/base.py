@@ -154,6 +154,8 @@ STATISTICS_KEPT_YEARS = int(os.environ.get("STATISTICS_KEPT_YEARS", "0"))
 # New places a second that one client address may ask of one process, ten seconds' worth at once; 0: as many as it
 # likes. An app's own servers, which ask for all their users, need more or 0.
 GATE_JOINS_PER_ADDRESS_S = int(os.environ.get("GATE_JOINS_PER_ADDRESS_S", "500"))
+# Days that the minutes of zone_statistics are kept; 0 keeps all of them.
+ZONE_STATISTICS_KEPT_DAYS = int(os.environ.get("ZONE_STATISTICS_KEPT_DAYS", "400"))
 
 # --- accounts, languages, files -----------------------------------------------------------------------------------
 

@@ -12,7 +12,13 @@ from redis.exceptions import RedisError
 
 from apps.waitingroom import store
 from apps.waitingroom.models import Zone, ZoneStatistic
-from apps.waitingroom.statistics import KEPT_MINUTES, SETTLED_AFTER_S, statistics_write, wait_quantile
+from apps.waitingroom.statistics import (
+    KEPT_MINUTES,
+    SETTLED_AFTER_S,
+    statistics_forget,
+    statistics_write,
+    wait_quantile,
+)
 from tests.analytics.house import at_once
 from tests.services.redis_server import RedisServer
 from tests.waitingroom.zones import ask, crowd_join, crowd_seen, zone_make
@@ -94,6 +100,43 @@ def test_what_a_line_did_is_written_when_its_minute_is_over(redis_url: str) -> N
         crowd_seen(zone, range(first, first + 5), now_ms=noon_ms + second * 1_000)
     statistics_write(now=after(1))
     assert kept() == {("concert", 0): (30, 10, 13, 2, 0, 0, 5, 0, 0, 0)}
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+def test_a_zone_where_nothing_happens_writes_nothing(redis_url: str) -> None:
+    zone = zone_make(mode="queue-all")
+    noon_ms = int(NOON.timestamp() * 1000)
+    for second in range(0, 180, 5):
+        crowd_seen(zone, [], now_ms=noon_ms + second * 1_000)
+        if second == 60:
+            joined = crowd_join(zone, 1, now_ms=noon_ms + 60_000)
+        if second == 65:
+            ask(store.leave(zone_id=zone.pk, epoch=zone.epoch, places=[joined.first], now_ms=noon_ms + 66_000))
+    assert ask(store.evict(zone_id=zone.pk, now_ms=noon_ms + 185_000))
+    statistics_write(now=after(4))
+    assert kept() == {("concert", 1): (1, 0, 0, 1, 0, 0, 0, None, None, None)}
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("at_once", [1, 3, 10, 5_000])
+def test_old_minutes_are_forgotten_in_parts(at_once: int, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.waitingroom.statistics.FORGOTTEN_AT_ONCE", at_once)
+    settings.ZONE_STATISTICS_KEPT_DAYS = 30
+    zones = [zone_make("a"), zone_make("b")]
+    for zone in zones:
+        for minute in range(6):
+            happened(zone, minute, joins=1)
+    statistics_write(now=after(6))
+    later = NOON + timedelta(days=30)
+    assert statistics_forget(now=later) == 0
+    assert statistics_forget(now=later + 4 * MINUTE + timedelta(seconds=1)) == 10
+    assert sorted(kept()) == [("a", 5), ("b", 5)]
+    settings.ZONE_STATISTICS_KEPT_DAYS = 0
+    assert statistics_forget(now=later + timedelta(days=9_999)) == 0
+    assert len(kept()) == 2
 
 
 @pytest.mark.database

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from apps.waitingroom import services, store
 from apps.waitingroom.models import Zone, ZoneStatistic
-from apps.waitingroom.tasks import evict, publish, statistics
+from apps.waitingroom.tasks import evict, publish, statistics, statistics_forget
 from config.celery import app
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually
@@ -109,6 +109,13 @@ def test_the_timetable(task: str, seconds: float) -> None:
     entry = app.conf.beat_schedule[f"waitingroom-{task}"]
     assert (entry["task"], entry["schedule"]) == (f"apps.waitingroom.tasks.{task}", seconds)
     assert entry["options"]["expires"] == seconds
+
+
+def test_the_night_forgets() -> None:
+    entry = app.conf.beat_schedule["waitingroom-statistics-forget"]
+    assert (entry["task"], entry["options"]) == (statistics_forget.name, {"expires": 3600})
+    statistics_forget()
+    assert ZoneStatistic.objects.count() == 0
 
 
 @pytest.mark.slow

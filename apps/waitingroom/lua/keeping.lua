@@ -68,7 +68,11 @@ local function evict()
     redis.call('DEL', SCRATCH)
   end
   if now - head.restored_at >= GRACE then trim() end
-  redis.call('HSET', HEAD .. ':stats:' .. floor(now / MINUTE), 'waiting', head.waiting)
-  redis.call('EXPIRE', HEAD .. ':stats:' .. floor(now / MINUTE), STATS_KEPT)
+  -- A minute in which nobody waits and nothing happens is not told of.
+  local stats = HEAD .. ':stats:' .. floor(now / MINUTE)
+  if head.waiting > 0 or redis.call('EXISTS', stats) == 1 then
+    redis.call('HSET', stats, 'waiting', head.waiting)
+    redis.call('EXPIRE', stats, STATS_KEPT)
+  end
   return evicted
 end
