@@ -17,7 +17,7 @@ from apps.realtime.redis import Command
 CLAIM_KEPT_S = 600
 DRAINS_AT_ONCE = 2
 # Renewed with every batch; a killed drain's place is free after this.
-DRAIN_KEPT_S = 15
+DRAIN_KEPT_S = 60
 DAYS = "history:days"
 
 

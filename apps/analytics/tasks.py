@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import DatabaseError
 from django.utils import timezone
 
-from . import daily_services, partition_services, services, session_services
+from . import daily_services, partition_services, services, session_services, store
 
 
 @shared_task
@@ -13,7 +13,9 @@ def snapshot() -> None:
     services.snapshot_take_once(now=timezone.now())
 
 
-@shared_task
+# A run ends by itself after some seconds. One that hangs in a dead connection is killed with its process, which the
+# worker replaces: by then its place is free for another, and all processes would come to hang there one by one.
+@shared_task(time_limit=store.DRAIN_KEPT_S)
 def sessions() -> None:
     """Every two seconds: sessions that are over go from Redis into user_sessions."""
     session_services.sessions_drain()

@@ -279,6 +279,15 @@ def test_there_are_only_so_many_places() -> None:
 # --- what dies on the way -----------------------------------------------------------------------------------------
 
 
+def test_acknowledged_before_it_is_written_is_lost_with_the_worker() -> None:
+    """Why it is done in the other order: as if the worker had died between these two lines and writing."""
+    put_down_many(50)
+    taken = past_store.taken_read(redis.run_now([past_store.take(stream_id=1, consumer="0", count=500)])[0])
+    redis.run_now([past_store.acknowledge(stream_id=1, ids=[record_id for record_id, _ in taken])])
+    assert drain(taken_over_after_ms=0) == Drained(0, 0, True)
+    assert session_ids() == []
+
+
 def test_written_and_not_acknowledged_is_written_again_and_stays_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass

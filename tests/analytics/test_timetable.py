@@ -9,6 +9,7 @@ SECONDS = {
     "apps.audience.tasks.sweep": 3.0,
     "apps.audience.tasks.reindex": 30.0,
     "apps.audience.tasks.reconcile": 30.0,
+    "apps.analytics.tasks.sessions": 2.0,
 }
 
 
