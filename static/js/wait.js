@@ -29,7 +29,7 @@ const LOST = ["evicted", "cleared", "left"]; // a place may be taken again
 
 const tabs = window.BroadcastChannel && new BroadcastChannel(KEY);
 let ticket = null;
-let spare = null; // the ticket that gate.js brought, for when the one kept here is no more
+let spare = null; // brought by gate.js, for when the kept one is lost
 let line = new Line();
 let answer = null; // the last good one
 let stopped = null; // why this page no longer asks
@@ -54,7 +54,7 @@ function stored(storage, key, value) {
     if (value === undefined) return JSON.parse(storage.getItem(key));
     storage.setItem(key, JSON.stringify(value));
   } catch {
-    // switched off or full
+    // off or full
   }
   return null;
 }

@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from apps.realtime.redis import run_now
 from apps.waitingroom import store
 from apps.waitingroom.models import Zone
 from apps.waitingroom.services import zone_clear, zone_create, zone_update
 from tests.browser.conftest import House, Person, Stage
+from tests.services.browser import open_browser
 from tests.services.waiting import eventually
 from tests.waitingroom.gate import Client
 
@@ -26,6 +27,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SOON_MS = 6_000
 WAIT = "/wait/hall/?next=/%3Fq%3Dinside"
 FAST = {"name": "The Hall", "name_ko": "공연장", "poll_ms": 1_000}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all of these tests; everybody has a context of their own in it."""
+    with open_browser() as opened:
+        yield opened
 
 
 def change(**changes: Any) -> None:
@@ -127,7 +135,7 @@ def test_the_second_waits_counts_down_and_is_let_in(house: House, person: Callab
 
 def test_a_place_outlives_its_tab_and_is_given_up_on_purpose_only(house: House, person: Callable[..., Person]):
     zone_create(actor=None, zone_id="hall", per_minute=0, mode="queue-all", **FAST)
-    server = house()
+    server = house(role="gate")
     ann, bob = person(server), person(server)
     page = ann.visit(WAIT)
     expect_place(page, 1, 0)
@@ -216,7 +224,7 @@ def test_the_page_tells_what_the_manager_does(house: House, person: Callable[...
 
 def test_an_interrupted_page_says_so_and_goes_on(house: House, person: Callable[..., Person]):
     zone_create(actor=None, zone_id="hall", per_minute=0, mode="queue-all", **FAST)
-    server = house()
+    server = house(role="gate")
     someone = person(server)
     someone.forgive(r"ERR_INTERNET_DISCONNECTED|WebSocket connection to|status of 410")
     page = someone.visit(WAIT)
@@ -273,7 +281,7 @@ def shop() -> Iterator[Callable[[str], str]]:
                 """Silence."""
 
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Shop))
-        Thread(target=servers[-1].serve_forever, daemon=True).start()
+        Thread(target=servers[-1].serve_forever, args=(0.05,), daemon=True).start()
         return f"http://127.0.0.1:{servers[-1].server_port}"
 
     yield start
@@ -285,7 +293,7 @@ def shop() -> Iterator[Callable[[str], str]]:
 def test_it_leads_nowhere_but_where_the_zone_allows(
     house: House, person: Callable[..., Person], shop: Callable[[str], str]
 ):
-    server = house()
+    server = house(role="gate")
     script = f"<script src='{server.base_url}/static/js/gate.js' data-zone='hall' data-cookie='queue'></script>"
     origin = shop(script)
     zone_create(actor=None, zone_id="hall", per_minute=600, origins=origin, **FAST)
@@ -347,11 +355,10 @@ def test_it_leads_nowhere_but_where_the_zone_allows(
         assert client.ask("redeem", {"zoneId": "hall", "pass": page.evaluate("fullhouse.pass")}).status == 200
         assert page.url == f"{origin}/sale"
     page.goto("about:blank")
-    page.goto(f"{server.base_url}{WAIT}&again=1#ticket={'x' * 2_000}")
-    expect_inside(page)
+    page.goto(f"{server.base_url}/wait/hall/?next={origin}&again=1#ticket={'x' * 2_000}")
+    expect(page.get_by_role("heading", name="Inside")).to_be_visible()
 
     # How long to wait is readable from there, too.
-    page.goto(origin)
     polls = """async ([gate, token]) => {
         for (;;) {
             const body = JSON.stringify({ zoneId: "hall", token });
