@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import io
 import json
 import shutil
 import string
@@ -15,7 +14,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -314,17 +312,3 @@ def test_the_copied_module_needs_the_standard_library_alone() -> None:
     code += f"print(f.verify({signed()!r}, {pass_key('concert').hex()!r}, 'concert', now={ISSUED}).place)"
     ran = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "123456\n"
-
-
-def test_the_command_prints_the_key_and_nothing_else() -> None:
-    out = io.StringIO()
-    call_command("pass_key", "concert", stdout=out)
-    assert out.getvalue() == pass_key("concert").hex() + "\n"
-    assert len(out.getvalue()) == 65
-    assert pass_key("concert") != pass_key("stadium")
-
-
-@pytest.mark.parametrize("zone", ["", "a.b", "콘서트", "x" * 65, "concert\n"])
-def test_the_command_refuses_what_is_no_zone(zone: str) -> None:
-    with pytest.raises(CommandError, match="A zone's id is"):
-        call_command("pass_key", zone)

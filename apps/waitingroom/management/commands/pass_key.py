@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apps.waitingroom.models import Zone
 from apps.waitingroom.passes import pass_key
 from apps.waitingroom.rules import ZONE_ID_PATTERN
 
@@ -24,4 +25,6 @@ class Command(BaseCommand):
         zone_id: str = options["zone"]
         if not re.fullmatch(ZONE_ID_PATTERN, zone_id):
             raise CommandError("A zone's id is 1 to 64 letters, digits, - or _.")
+        if not Zone.objects.filter(pk=zone_id).exists():
+            raise CommandError(f"There is no zone {zone_id}: every pass would be taken for forged with its key.")
         self.stdout.write(pass_key(zone_id).hex())
