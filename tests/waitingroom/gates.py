@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
+from apps.realtime.redis import Command
 from apps.waitingroom.gatehouse import Gatehouse
 from apps.waitingroom.keeper import ZoneKeeper
 from apps.waitingroom.outcomes import Outcome
@@ -51,6 +52,11 @@ def ticket(outcome: Outcome, zone_id: str = "concert") -> TicketClaims:
     """What the ticket of this outcome says."""
     assert outcome.place >= 0
     return TicketClaims(zone_id, outcome.epoch, outcome.place, outcome.joined_ms, outcome.client)
+
+
+def claimed_places(command: Command) -> list[int]:
+    """The places that a claim asks for: behind script, keys, time and epoch, each with what it has waited."""
+    return list(command[3 + command[2] + 2 :: 2])
 
 
 async def ask(keeper: ZoneKeeper, claims: TicketClaims) -> Outcome:

@@ -22,7 +22,7 @@ from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually, eventually_async
 
 from .gate import CONCERT, line_of, zone_change, zone_open
-from .gates import Gate, ask, ticket
+from .gates import Gate, ask, claimed_places, ticket
 from .line_stage import both
 
 
@@ -224,7 +224,8 @@ async def test_a_crowd_is_one_call(redis_url: str) -> None:
     assert [future.result().place for future in waiting] == list(range(2_500))  # first come, first served
     for place in range(1_200):
         keeper.desk.claim(place, 0)
-    assert [len(command) for command, _ in keeper.calls()] == [2 * count + 6 for count in (500, 500, 200)]
+    calls = [claimed_places(command) for command, _ in keeper.calls()]
+    assert calls == [[*range(500)], [*range(500, 1_000)], [*range(1_000, 1_200)]]
 
 
 async def test_who_was_heard_of_is_told(redis_url: str) -> None:
