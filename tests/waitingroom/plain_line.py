@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from apps.waitingroom.rules import Mode, ZoneRules
+from apps.waitingroom.snapshot import Snapshot
+from tests.waitingroom.line_stage import places_of
 
 WINDOW, MINUTE, SLOT = 6_000, 60_000, 10_000
 
@@ -265,6 +267,36 @@ class PlainLine:
         for place in left:
             self.people[place].is_waiting = False
         return left
+
+    def clear(self, given: int) -> None:
+        """The line begins anew; what entered in the last minute still counts."""
+        self.people = {}
+        self._begin()
+        self.restored_at = self.evicted_at = 0
+        self.listening_since = max(self.now, given)
+
+    def _begin(self) -> None:
+        self.next = self.front = self.front_at = self.base = 0
+        self.called = self.shown = self.per_minute = 0
+        self.calls = 1_000
+
+    def restore(self, given: int, known: Snapshot, presented: Iterable[int]) -> None:
+        """All that Redis kept is lost, and a gate tells what it read and which tickets it was shown."""
+        self.now, self.window, self.is_doubted = given, given // WINDOW, False
+        self._begin()
+        self.base, self.next, self.front = known.line.base, known.next + 1_048_576, known.front
+        self.restored_at = self.listening_since = self.pulsed_at = self.evicted_at = given
+        self.people = {place: Person(is_waiting=False) for place in self.people}
+        for place in [*places_of(known.line.base, known.line.data), *presented]:
+            self._put_back(place)
+        # As late in its window as it may have been.
+        self.entries = [
+            min((window + 1) * WINDOW - 10, given)
+            for window, entries in known.used.items()
+            for _ in range(entries)
+            if self.window - 10 <= window <= self.window
+        ]
+        self._fill(known.now_ms // WINDOW)
 
     def evict(self, given: int) -> int:
         self.look(given)

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from apps.realtime.redis import sync_client
 from apps.waitingroom.rules import Mode
 from apps.waitingroom.store import Joined
-from tests.waitingroom.line_stage import Line, places_of
+from tests.waitingroom.line_stage import Line, places_of, snapshot_of
 from tests.waitingroom.plain_line import PlainLine
 
 # Around the edges that the rules speak of: buckets, windows, slots, idle limits, the minute, and steps back.
@@ -38,7 +38,7 @@ def some(places: list[int], which: str) -> list[int]:
 
 
 class LineMachine(RuleBasedStateMachine):
-    """Joins, pulses, claims, leaves, evictions, changed rules, failovers and clocks, in any order, some twice."""
+    """Joins, pulses, claims, leaves, evictions, changed rules, clears, failovers, losses and clocks, in any order."""
 
     @initialize(
         per_minute=PER_MINUTE,
@@ -56,6 +56,7 @@ class LineMachine(RuleBasedStateMachine):
         self.inside: set[int] = set()  # who entered
         self.moments: list[int] = []  # when
         self.joined: Joined | None = None  # what the last batch was answered
+        self.was_set_back = False
         if crowd:
             self.join(crowd)
 
@@ -85,6 +86,7 @@ class LineMachine(RuleBasedStateMachine):
         """Now and then."""
         if certainty == 0:
             self.line.at -= step
+            self.was_set_back = True
 
     @rule(count=st.sampled_from([1, 2, 5, 9, 30, 130]))
     def join(self, count: int) -> None:
@@ -185,6 +187,41 @@ class LineMachine(RuleBasedStateMachine):
         if certainty == 0:
             self.line.fail_over()
             self.plain.is_doubted = True
+
+    @rule(certainty=st.integers(0, 2), crowd=st.sampled_from([0, 5, 130]))
+    def clear(self, certainty: int, crowd: int) -> None:
+        """A manager empties the line; others come, and some of them leave."""
+        # What was heard of at moments that have not come yet is only forgotten after a minute of real time.
+        if certainty == 0 and not self.was_set_back:
+            assert self.line.clear() == 1
+            self.plain.rules = self.line.rules
+            self.plain.clear(self.line.now_ms)
+            self._begin_anew()
+            self.known = []
+            if crowd:
+                self.join(crowd)
+                self.leave("third", 1)
+                self.claim("third", 1, backwards=False)  # nobody is given what the same place was given before
+
+    @rule(certainty=st.integers(0, 2), claiming=SOME, presented=SOME, away=STEPS_MS)
+    def lose(self, certainty: int, claiming: str, presented: str, away: int) -> None:
+        """Redis forgets all of it, some time after a gate read the line and let people in."""
+        if certainty == 0 and not self.plain.is_free:
+            self.pulse("even")
+            known = snapshot_of(self.line.pulse())
+            self.plain.pulse(self.line.now_ms, [])
+            self.ask(some([place for place in self.plain.waiting if place < self.plain.front], claiming)[:500])
+            self.line.at += away
+            self.line.lose()
+            shown = some(self.known, presented)
+            assert self.line.restore(known, shown) == "ok"
+            self.plain.restore(self.line.now_ms, known, shown)
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Who entered before is forgotten; when is not."""
+        self.inside = set()
+        self.joined = None
 
     # --- what always holds ------------------------------------------------------------------------------------------
 
