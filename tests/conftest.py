@@ -24,6 +24,15 @@ from tests.services.web import WebServer
 from tests.services.worker import Worker
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the translations before any test: a process that once looked for them and found none never looks again."""
+    if not hasattr(session.config, "workerinput"):  # once, before the halves of the suite begin
+        from apps.operations.preparation import translations_compile
+
+        translations_compile()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
     """Put the logs of the processes that a failed test was using into its report."""
