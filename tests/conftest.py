@@ -26,7 +26,7 @@ from tests.services.worker import Worker
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile the translations before any test: a process that once looked for them and found none never looks again."""
+    """Compile the translations before any test: a process that looked for them and found none never looks again."""
     if not hasattr(session.config, "workerinput"):  # once, before the halves of the suite begin
         from apps.operations.preparation import translations_compile
 
