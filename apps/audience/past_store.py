@@ -65,9 +65,13 @@ def ended_read(reply: Sequence[Any]) -> tuple[Waiting, int]:
     return Waiting(int(reply[2]), int(reply[3])), int(reply[4])
 
 
-def take(*, stream_id: int, consumer: str, count: int, taken_over_after_ms: int = TAKEN_OVER_AFTER_MS) -> Command:
-    """Be handed out records that nobody else gets; `count` is at most RECORDS_PER_CALL."""
-    return _take.call(past_keys(stream_id), [consumer, count, taken_over_after_ms])
+def take(*, stream_id: int, consumer: str, count: int, taken_over_after_ms: int | None) -> Command:
+    """Be handed out records that nobody else gets; `count` is at most RECORDS_PER_CALL.
+
+    Also those that somebody was handed so long ago and has not acknowledged; None leaves these alone.
+    """
+    after_ms = "" if taken_over_after_ms is None else taken_over_after_ms
+    return _take.call(past_keys(stream_id), [consumer, count, after_ms])
 
 
 def taken_read(reply: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

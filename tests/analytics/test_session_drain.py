@@ -282,7 +282,9 @@ def test_there_are_only_so_many_places() -> None:
 def test_acknowledged_before_it_is_written_is_lost_with_the_worker() -> None:
     """Why it is done in the other order: as if the worker had died between these two lines and writing."""
     put_down_many(50)
-    taken = past_store.taken_read(redis.run_now([past_store.take(stream_id=1, consumer="0", count=500)])[0])
+    taken = past_store.taken_read(
+        redis.run_now([past_store.take(stream_id=1, consumer="0", count=500, taken_over_after_ms=None)])[0]
+    )
     redis.run_now([past_store.acknowledge(stream_id=1, ids=[record_id for record_id, _ in taken])])
     assert drain(taken_over_after_ms=0) == Drained(0, 0, True)
     assert session_ids() == []
@@ -435,7 +437,7 @@ def test_bringing_in_also_takes_what_another_was_handed() -> None:
     stage.arrive(tab("t1", "u1"), tab("t2", "u2"))
     stage.depart(tab("t1", "u1"))  # no sweep has told the register yet
     put_down_many(1_100)
-    redis.run_now([past_store.take(stream_id=1, consumer="dead", count=500)])
+    redis.run_now([past_store.take(stream_id=1, consumer="dead", count=500, taken_over_after_ms=None)])
     sessions_bring_in()
     assert len(session_ids()) == 1_101
     assert waits() == []

@@ -13,7 +13,6 @@ from tests.audience.stage import NOON, Stage, both, run_one, tab
 
 pytestmark = both
 ANN, BOB, CHO = tab("a1", "ann"), tab("b1", "bob", connected=500), tab("c1", "cho")
-NEVER = 10**9
 
 
 def past(stage: Stage) -> list[str]:
@@ -21,7 +20,7 @@ def past(stage: Stage) -> list[str]:
     return stage.dump().get("live:past", [])
 
 
-def take(consumer: str = "one", *, count: int = 500, after_ms: int = NEVER) -> list[tuple[bytes, str]]:
+def take(consumer: str = "one", *, count: int = 500, after_ms: int | None = None) -> list[tuple[bytes, str]]:
     reply = run_one(past_store.take(stream_id=7, consumer=consumer, count=count, taken_over_after_ms=after_ms))
     return [(record_id, record.decode()) for record_id, record in past_store.taken_read(reply)]
 
@@ -121,6 +120,18 @@ def test_an_end_of_very_many_is_written_down_bit_by_bit_and_all_of_it(stage: Sta
         acknowledge(some)
     assert sorted(seen) == sorted(f"{name}|{NOON}|ended|{NOON}|v{name}" for name in names)
     assert [key for key in stage.dump() if key.startswith("live:past")] == []
+
+
+def test_what_another_has_not_acknowledged_holds_up_nobody_who_takes_from_an_end(stage: Stage) -> None:
+    names = [f"t{number:04}" for number in range(1_000)]
+    for start in range(0, 1_000, 500):
+        stage.beat(*[tab(name, "ann") for name in names[start : start + 500]])
+    stage.depart(*[tab(name, "ann") for name in names[:50]])
+    stage.end()
+    calls = [take("dead", count=300), *[take("alive", count=300) for _ in range(5)]]
+    taken = [record.split("|")[0] for call in calls for _, record in call]
+    assert sorted(taken) == names
+    assert all(len(call) <= 300 for call in calls)
 
 
 def test_an_end_after_an_end_that_redis_forgot_loses_nobody(stage: Stage) -> None:

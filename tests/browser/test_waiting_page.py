@@ -349,6 +349,7 @@ def test_it_leads_nowhere_but_where_the_zone_allows(
     for rubbish in ("rubbish", "x" * 2_000, "x" * 5_000):  # 401, 422, 413
         page.evaluate("rubbish => { localStorage.clear(); localStorage['fullhouse-ticket:hall'] = rubbish }", rubbish)
         page.goto(f"{origin}/sale?fullhouse_pass=fp1.hall.1.2.c.3.99999999999.x;Domain=127.0.0.1;x")
+        expect(page.get_by_role("heading", name="Inside")).to_be_visible()
         assert (
             page.evaluate("fullhouse.entered.then(() => document.cookie)") == f"queue={page.evaluate('fullhouse.pass')}"
         )

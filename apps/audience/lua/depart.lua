@@ -16,7 +16,7 @@ for i = 7, #ARGV, 2 do
     if grace > 0 then
       redis.call('ZADD', HEARD, 'XX', now - silence + grace + LEAVING, ARGV[i])
     else
-      take_out(ARGV[i], now, now, 'left')
+      take_out(ARGV[i], record, now, now, 'left')
     end
   end
 end

@@ -37,11 +37,10 @@ local function told()
   return figures[1], figures[2], dropped
 end
 
--- A session goes; its viewer goes with the last one. `left` is the moment until which it is taken to have watched.
-local function take_out(session, now, left, reason)
-  local held = redis.call('HGET', SESSIONS, session)
+-- A session goes; its viewer goes with the last one. `held` is what live:sessions has of it, `left` the moment until which
+-- it is taken to have watched.
+local function take_out(session, held, now, left, reason)
   redis.call('ZREM', HEARD, session)
-  if not held then return end
   redis.call('HDEL', SESSIONS, session)
   note(session, held, left, reason)
   local viewer = string.match(held, '|([^|]*)$')

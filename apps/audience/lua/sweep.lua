@@ -13,10 +13,15 @@ end
 
 local silent = redis.call('ZRANGEBYSCORE', HEARD, '-inf', '(' .. ARGV[2], 'WITHSCORES', 'LIMIT', 0, ARGV[3])
 for i = 1, #silent, 2 do
-  -- Nobody knows when they left: they are taken to have watched for as long as they were heard of.
-  local left = tonumber(silent[i + 1])
-  if left % 1 == LEAVING then left = left - LEAVING + tonumber(ARGV[6]) end
-  take_out(silent[i], now, left, 'expired')
+  local held = redis.call('HGET', SESSIONS, silent[i])
+  if held then
+    -- Nobody knows when they left: they are taken to have watched for as long as they were heard of.
+    local left = tonumber(silent[i + 1])
+    if left % 1 == LEAVING then left = left - LEAVING + tonumber(ARGV[6]) end
+    take_out(silent[i], held, now, left, 'expired')
+  else
+    redis.call('ZREM', HEARD, silent[i])
+  end
 end
 if #silent > 0 then redis.call('PEXPIRE', RECENT, RECENT_MS) end
 
