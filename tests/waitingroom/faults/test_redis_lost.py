@@ -93,8 +93,8 @@ async def test_each_zones_fail_mode_holds_while_redis_is_away(
     server = gate()
     closed, opened = crowd("closed", server), crowd("opened", server)
     only = closed.doors[0]
-    # More than may have entered unseen, however long Redis is away: of a shorter line nobody knows whether it ended and a
-    # burst followed, and then the whole minute counts as used.
+    # More than may have entered unseen, however long Redis is away: of a shorter line nobody knows whether it ended and
+    # a burst followed, and then the whole minute counts as used.
     held, let_in = (await closed.come(61))[-1], (await opened.come(20))[-1]
     own_redis.stop(keep=True)
 
