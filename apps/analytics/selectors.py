@@ -1,14 +1,256 @@
-"""Every read of the past."""
+"""Every read of the past that pages and the API show: of one stream, of one broadcaster.
+
+All but the first hand out finished values. Ranges go from `since` up to, but not including, `until`.
+"""
 
 import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Avg, Count, F, FloatField, Max, Q, QuerySet, Sum
+from django.utils import timezone
 
-from .models import ViewerHistory
-from .readers import reader
+from apps.audience.sessions import SEOUL
+from apps.streams.models import Stream
+
+from .buckets import buckets_read
+from .daily import ONE_DAY, midnight
+from .daily_selectors import LONGEST_STREAM
+from .growth import DayFigures, Growth, StreamFigures, growth_make
+from .heat import HOUR_S, HeatMap, heat_make
+from .models import DailyStatistics, ViewerHistory
+from .ranking_selectors import ranking_past
+from .readers import reader, reads
+from .series import DAY_S, DETAIL, Point, Series, days_of, seoul_shift_s, series_make, unit_choose
+
+__all__ = [
+    "Comparison",
+    "CoursePoint",
+    "broadcaster_days",
+    "broadcaster_series",
+    "broadcaster_streams",
+    "growth",
+    "heat_map",
+    "history_of_stream",
+    "ranking_past",
+    "stream_comparison",
+    "stream_series",
+    "streams_between",
+]
+
+# Streams in one list of `broadcaster_streams`.
+MOST_STREAMS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CoursePoint:
+    """As Point, told from when the stream started: the bucket from `after_s` seconds on."""
+
+    after_s: int
+    average: float
+    peak: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A stream and the broadcaster's stream before it: figures, and viewers since each one's start, side by side."""
+
+    unit_s: int
+    stream: StreamFigures
+    before: StreamFigures
+    course: list[CoursePoint]
+    course_before: list[CoursePoint]
 
 
 def history_of_stream(*, stream_id: int, since: datetime.datetime, until: datetime.datetime) -> QuerySet[ViewerHistory]:
-    """One stream's snapshots from `since` up to, but not including, `until`, oldest first."""
+    """One stream's snapshots, oldest first."""
     rows = ViewerHistory.objects.using(reader("history"))
     return rows.filter(stream_id=stream_id, captured_at__gte=since, captured_at__lt=until).order_by("captured_at")
+
+
+@reads("history")
+def stream_series(*, stream_id: int, since: datetime.datetime, until: datetime.datetime) -> Series:
+    """One stream's viewers; of more than 70 days, its days as a whole. RangeError."""
+    if unit_choose(since, until) < DAY_S:
+        return _series_of_snapshots([stream_id], since, until)
+    # Days are found by their broadcaster; there is no index of streams alone.
+    broadcaster_id = Stream.objects.filter(pk=stream_id).values_list("broadcaster_id", flat=True).first()
+    return _series_of_days(Q(broadcaster_id=broadcaster_id, stream_id=stream_id), since, until)
+
+
+@reads("history")
+def broadcaster_series(*, broadcaster_id: int, since: datetime.datetime, until: datetime.datetime) -> Series:
+    """Viewers of all of a broadcaster's streams; of more than 70 days, of its days as a whole. RangeError."""
+    if unit_choose(since, until) < DAY_S:
+        return _series_of_snapshots(streams_between(broadcaster_id, since, until), since, until)
+    return _series_of_days(Q(broadcaster_id=broadcaster_id), since, until)
+
+
+@reads("analytics")
+def broadcaster_days(*, broadcaster_id: int, since: datetime.date, until: datetime.date) -> list[DayFigures]:
+    """A broadcaster's days on which it was live, oldest first."""
+    return _days(Q(broadcaster_id=broadcaster_id), since, until)
+
+
+@reads("analytics")
+def broadcaster_streams(
+    *, broadcaster_id: int, since: datetime.datetime, until: datetime.datetime
+) -> list[StreamFigures]:
+    """A broadcaster's streams that were live in the range, newest first; 500 at most."""
+    ids = streams_between(broadcaster_id, since, until)
+    return _figures(broadcaster_id, list(Stream.objects.filter(pk__in=ids[-MOST_STREAMS:])))
+
+
+@reads("history")
+def stream_comparison(*, stream: Stream) -> Comparison | None:
+    """The stream beside the one that its broadcaster had before, 70 days of each at most; None if there was none."""
+    before = (
+        Stream.objects.filter(broadcaster_id=stream.broadcaster_id, started_at__lt=stream.started_at)
+        .order_by("-started_at", "-pk")
+        .first()
+    )
+    if before is None:
+        return None
+    longest = min(max(stream.duration, before.duration, ONE_DAY), DETAIL)
+    unit_s = unit_choose(stream.started_at, stream.started_at + longest)
+    figures = {one.id: one for one in _figures(stream.broadcaster_id, [stream, before])}
+    courses = [_course(one, longest, unit_s) for one in (stream, before)]
+    return Comparison(unit_s, figures[stream.pk], figures[before.pk], *courses)
+
+
+@reads("history")
+def heat_map(*, broadcaster_id: int, until: datetime.date, weeks: int) -> HeatMap:
+    """When in the week a broadcaster was watched, over the weeks before `until`; 1 to 10 of them."""
+    if not 0 < weeks <= DETAIL.days // 7:
+        raise ValueError(f"a heat map is of 1 to {DETAIL.days // 7} weeks")
+    since = until - weeks * 7 * ONE_DAY
+    start, end = midnight(since), midnight(until)
+    ids = streams_between(broadcaster_id, start, end)
+    return heat_make(since, until, buckets_read(ids, start, end, unit_s=HOUR_S, shift_s=seoul_shift_s(start)))
+
+
+@reads("analytics")
+def growth(*, broadcaster_id: int, until: datetime.date, days: int) -> Growth:
+    """The last days before `until`, and as many before those."""
+    since = until - days * ONE_DAY
+    figures = _days(Q(broadcaster_id=broadcaster_id), since - days * ONE_DAY, until)
+    return growth_make(
+        since,
+        until,
+        last=[day for day in figures if day.day >= since],
+        before=[day for day in figures if day.day < since],
+    )
+
+
+# --- streams of a broadcaster -------------------------------------------------------------------------------------
+
+
+def streams_between(broadcaster_id: int, since: datetime.datetime, until: datetime.datetime) -> list[int]:
+    """Ids of a broadcaster's streams that were live in the range, in the order in which they started.
+
+    An index lists them by when they started. One is live at a time, so of those that started long before, only the last
+    can have gone on for so long.
+    """
+    own = Stream.objects.filter(broadcaster_id=broadcaster_id)
+    from_then = since - LONGEST_STREAM
+    found = list(
+        own.filter(started_at__gte=from_then, started_at__lt=until).values_list("started_at", "pk", "ended_at")
+    )
+    found += (
+        own.filter(started_at__lt=from_then).order_by("-started_at").values_list("started_at", "pk", "ended_at")[:1]
+    )
+    return [pk for _, pk, ended_at in sorted(found, key=lambda row: row[:2]) if ended_at is None or ended_at >= since]
+
+
+def _figures(broadcaster_id: int, streams: Sequence[Stream]) -> list[StreamFigures]:
+    """These streams of one broadcaster, newest first."""
+    if not streams:
+        return []
+    first = min(stream.started_at for stream in streams).astimezone(SEOUL).date()
+    rows = (
+        DailyStatistics.objects.filter(
+            broadcaster_id=broadcaster_id, day__gte=first, stream_id__in=[stream.pk for stream in streams]
+        )
+        .order_by()
+        .values_list("stream_id")
+        .annotate(
+            peak=Max("peak_viewers"),
+            weighted=_weighted(),
+            minutes=Sum("live_minutes"),
+            unique=Sum("unique_viewers"),
+            watched=Sum("watch_minutes"),
+        )
+    )
+    known = {stream_id: rest for stream_id, *rest in rows}
+    now = timezone.now()
+    result = []
+    for stream in sorted(streams, key=lambda stream: (stream.started_at, stream.pk), reverse=True):
+        peak, weighted, minutes, unique, watched = known.get(stream.pk, (0, 0.0, 0, 0, 0))
+        result.append(
+            StreamFigures(
+                id=stream.pk,
+                title=stream.title,
+                started_at=stream.started_at,
+                ended_at=stream.ended_at,
+                peak=max(stream.peak_viewers, peak),
+                average=round(weighted / minutes, 2) if minutes else 0.0,
+                unique=unique,
+                watch_minutes=watched,
+                live_minutes=((stream.ended_at or now) - stream.started_at) // datetime.timedelta(minutes=1),
+            )
+        )
+    return result
+
+
+# --- series -------------------------------------------------------------------------------------------------------
+
+
+def _series_of_snapshots(stream_ids: Sequence[int], since: datetime.datetime, until: datetime.datetime) -> Series:
+    unit_s, shift_s = unit_choose(since, until), seoul_shift_s(since)
+    buckets = buckets_read(stream_ids, since, until, unit_s=unit_s, shift_s=shift_s)
+    return series_make(since, until, unit_s=unit_s, shift_s=shift_s, buckets=buckets)
+
+
+def _series_of_days(which: Q, since: datetime.datetime, until: datetime.datetime) -> Series:
+    """Every day that the range touches, as a whole."""
+    points = [Point(midnight(day.day), day.average, day.peak) for day in _days(which, *days_of(since, until))]
+    return Series(DAY_S, since, until, points)
+
+
+def _course(stream: Stream, longest: datetime.timedelta, unit_s: int) -> list[CoursePoint]:
+    start = stream.started_at
+    shift_s = -int(start.timestamp())
+    buckets = buckets_read([stream.pk], start, start + longest, unit_s=unit_s, shift_s=shift_s)
+    return [CoursePoint(bucket.number * unit_s, bucket.average, bucket.peak) for bucket in buckets]
+
+
+# --- days ---------------------------------------------------------------------------------------------------------
+
+
+def _weighted() -> Sum:
+    return Sum(F("average_viewers") * F("live_minutes"), output_field=FloatField())
+
+
+def _days(which: Q, since: datetime.date, until: datetime.date) -> list[DayFigures]:
+    rows = (
+        DailyStatistics.objects.filter(which, day__gte=since, day__lt=until)
+        .values_list("day")
+        .annotate(
+            peak=Max("peak_viewers"),
+            weighted=_weighted(),
+            plain=Avg("average_viewers"),
+            unique=Sum("unique_viewers"),
+            new=Sum("new_viewers"),
+            returning=Sum("returning_viewers"),
+            watched=Sum("watch_minutes"),
+            live=Sum("live_minutes"),
+            streams=Count("stream_id"),
+        )
+        .order_by("day")
+    )
+    return [
+        DayFigures(
+            day, peak, round(weighted / live if live else plain, 2), unique, new, returning, watched, live, count
+        )
+        for day, peak, weighted, plain, unique, new, returning, watched, live, count in rows
+    ]
