@@ -1,11 +1,8 @@
 """One zone's line as this process follows it: read once a second while somebody asks about it, told of who was heard.
 
 A line is followed from the first visitor on and let alone again when it is empty and nobody has asked for a while.
-What answers are made from is the outlook: the newest snapshot, and what the rules make of this moment. Time is Redis's:
-every pulse brings it, and between two of them this machine's monotonic clock is added.
 """
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,15 +10,14 @@ from apps.realtime.metrics import REDIS_FAILURES
 
 from . import store
 from .desk import Call, Desk
-from .foretold import Foretold
 from .house import House
-from .outlook import Minute, Outlook, learned
 from .recovery import Recovery
 from .redis_clock import RedisClock
-from .replies import Joined, Pulse, pulse_read, restore_read
+from .replies import Pulse, pulse_read, restore_read
 from .rules import ZoneRules
 from .seen import SLOT_S, Presence
-from .snapshot import Bitmap, Snapshot
+from .snapshot import Snapshot
+from .view import View
 
 PULSE_EVERY_S = 1.0
 # Two pulses on the rhythm are never closer than this, also where an extra one came between.
@@ -29,10 +25,6 @@ PULSE_APART_S = 0.25
 # Where so few enter, a second lost by each of them is room that nobody uses: the next is let in when the minute frees.
 FEW_A_MINUTE = 600
 ROOM_MARGIN_S = 0.01
-# A snapshot older than this: Redis is away, and the zone's fail mode holds.
-STALE_S = 5.0
-# For how long a reading of the line is awaited.
-READING_PATIENCE_S = 2.0
 # For so long after a loss tickets that turn up are put back (see lua/line.lua).
 GRACE_MS = 60_000
 # Nobody asked, no socket is open and nobody waits: after this long the line is no longer read.
@@ -45,6 +37,7 @@ class Follower:
     def __init__(self, rules: ZoneRules, house: House) -> None:
         self.rules = rules
         self.clock = RedisClock(house.ticks)
+        self.view = View(rules, self.clock, house.strain, hurry=self._hurry)
         self.presence = Presence()
         self.recovery = Recovery(house.ticks)
         self.desk = Desk(
@@ -54,7 +47,7 @@ class Follower:
             flush_soon=self._flush_soon,
             trouble=self._trouble,
             entered=self._entered,
-            joined=self._learn,
+            joined=self.view.learn,
         )
         self.sockets = 0  # open here
         self.due = 0.0  # ticks of the next pulse
@@ -62,74 +55,60 @@ class Follower:
         self._house = house
         self._ticks = house.ticks
         self._epoch = rules.epoch
-        self._outlook = Outlook(rules, None, now_ms=self.clock.now_ms())
-        self._until = 0.0  # ticks: the outlook holds
-        self._read_at = 0.0  # ticks of the pulse that read the snapshot
-        self._minute = Minute()
-        self._joined: Joined | None = None  # what the last newcomers here were told of the line
-        self._foretold = Foretold()
-        self._waiting = 0
-        self._awake_since: float | None = None
         self._heard_at = 0.0  # ticks when somebody last asked
         self._turn_at = 0.0
         self._owes_rules = False
-        self._reading = asyncio.Event()  # set by the next reading, and then another one
 
     @property
     def snapshot(self) -> Snapshot | None:
         """The line as last read; None while it is not followed and until the first pulse."""
-        return self._outlook.snapshot
+        return self.view.outlook.snapshot
 
     @property
     def is_awake(self) -> bool:
         """Whether the line is read every second."""
-        return self._awake_since is not None
+        return self.view.since is not None
 
     @property
     def is_away(self) -> bool:
         """Whether the line cannot be read: the fail mode holds."""
-        return self._current().is_away
+        return self.view.current().is_away
 
     # --- waking and sleeping ----------------------------------------------------------------------------------
 
     def touch(self) -> None:
         """Somebody is here."""
         self._heard_at = self._ticks()
-        if self._awake_since is None:
-            self._awake_since = self._heard_at
-            self._until = 0.0
+        if not self.is_awake:
+            self.view.open(self._heard_at)
             self._hurry()
 
     def sleep_if_idle(self) -> None:
         """Let alone a line that is empty and that nobody has asked about for IDLE_AFTER_S."""
-        snapshot = self._outlook.snapshot
+        snapshot = self.snapshot
         if self._ticks() - self._heard_at < IDLE_AFTER_S or self.sockets or snapshot is None:
             return
         if not snapshot.line.count and self.desk.is_empty and not self.is_pulsing:
-            self._awake_since = None
+            self.view.since = None
             self._start_anew(given=snapshot.next)
 
     def close(self) -> None:
         """There is no such zone any more: nobody who waits to join will."""
-        self._awake_since = None
+        self.view.since = None
         self.desk.turn_away()
 
     def follow(self, rules: ZoneRules) -> None:
         """Go by these rules from now on, unless newer ones are known."""
         if rules.version < self.rules.version or rules == self.rules:
             return
-        if (rules.mode, rules.opens_at_ms) != (self.rules.mode, self.rules.opens_at_ms) or (
-            rules.per_minute < self.rules.per_minute
-        ):
-            self._foretold = Foretold()
         self.rules = rules
-        self._until = 0.0
+        self.view.obey(rules)
         if rules.epoch != self._epoch:
             self._epoch = rules.epoch
-            if self._awake_since is not None:
-                self._awake_since = self._ticks()
+            if self.is_awake:
+                self.view.since = self._ticks()
             self._start_anew()
-        if self._awake_since is not None:
+        if self.is_awake:
             self._hurry()
             self._flush_soon()  # joins that were asked for the line before
 
@@ -139,51 +118,7 @@ class Follower:
         self.recovery.forget(given)
         self.desk.is_held = False
         self.desk.start_anew()
-        self._outlook = Outlook(self.rules, None, now_ms=self.clock.now_ms())
-        self._until = 0.0
-        self._minute, self._foretold, self._waiting, self._joined = Minute(), Foretold(), 0, None
-
-    # --- the outlook ------------------------------------------------------------------------------------------
-
-    def _current(self) -> Outlook:
-        ticks = self._ticks()
-        if ticks >= self._until:
-            self._review(ticks)
-        return self._outlook
-
-    def _review(self, ticks: float, came: Snapshot | None = None) -> None:
-        """Look at the zone anew: a snapshot came, the last one grew too old, or the zone opened."""
-        snapshot = came or self._outlook.snapshot
-        since = self._awake_since if snapshot is None else self._read_at
-        is_away = since is not None and ticks - since >= STALE_S
-        self._outlook = outlook = Outlook(
-            self.rules,
-            snapshot,
-            now_ms=self.clock.at(ticks),
-            minute=self._minute,
-            foretold=self._foretold,
-            strain=self._house.strain.factor,
-            is_away=is_away,
-        )
-        until = ticks + 1.0 if is_away or since is None else since + STALE_S
-        self._until = min(until, self.clock.ticks_at(outlook.changes_at_ms))
-
-    async def _is_read(self, since_ms: int = 0) -> bool:
-        """Wait until the line was read at this moment (epoch ms) or later; False if that takes too long."""
-        if self._has_read(since_ms):
-            return True
-        try:
-            async with asyncio.timeout(READING_PATIENCE_S):
-                while not self._has_read(since_ms):
-                    self._hurry()
-                    await self._reading.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _has_read(self, since_ms: int) -> bool:
-        snapshot = self._outlook.snapshot
-        return snapshot is not None and snapshot.now_ms >= since_ms
+        self.view.start_anew(self.rules)
 
     # --- Redis ------------------------------------------------------------------------------------------------
 
@@ -213,7 +148,7 @@ class Follower:
             yield store.publish(self.rules), self._published
         if (command := self.recovery.command(self.rules, self.presence)) is not None:
             yield command, self._restored
-        snapshot = self._outlook.snapshot
+        snapshot = self.snapshot
         known_rev = -1 if snapshot is None else snapshot.rev
         seen = self._seen(self.recovery.known)
         yield (
@@ -263,49 +198,21 @@ class Follower:
             self._house.rouse()
 
     def _take(self, pulse: Pulse, sent: float) -> None:
-        self.clock.heard(pulse.now_ms)
-        known = self._outlook.snapshot
-        line = known.line if pulse.bits is None and known is not None else Bitmap(pulse.base, pulse.bits or b"")
-        snapshot = Snapshot(
-            epoch=pulse.epoch,
-            now_ms=pulse.now_ms,
-            rev=pulse.rev,
-            front=pulse.front,
-            next=pulse.next,
-            line=line,
-            used=pulse.used,
-        )
+        snapshot = self.view.take(pulse, sent)
         self.recovery.read(snapshot, pulse.restored_at)
         self.desk.is_held = False
-        self._minute = Minute(pulse.minute_used, pulse.log_oldest_ms, pulse.called_living)
-        self._waiting, self._read_at = pulse.waiting_count, sent
-        self._foretold.forget_below(pulse.front)
         self._owes_rules = pulse.rules_version < self.rules.version
         if pulse.rules_version > self.rules.version:
             self._house.look_again()
-        self._review(self._ticks(), snapshot)
-        if self._joined is not None:  # they may have come after this was read, and been answered first
-            self._learn(self._joined)
         self._look_when_room_comes()
-        reading, self._reading = self._reading, asyncio.Event()
-        reading.set()
         if not self.desk.is_empty:
             self._flush_soon()  # also what failed before
         self._house.snapshot_came(self.rules.zone_id)
 
-    def _learn(self, joined: Joined) -> None:
-        """Newcomers were told how the line stands, so that nobody need read it again to tell them when they enter."""
-        self._joined = joined
-        snapshot = self._outlook.snapshot
-        if snapshot is not None and (newer := learned(snapshot, self._minute, joined)) is not None:
-            line, self._minute = newer
-            self._waiting = joined.waiting
-            self._review(self._ticks(), line)
-
     def _look_when_room_comes(self) -> None:
         """Sockets of called people are claimed for when the line is read: read it when the next of few may enter."""
-        if self.sockets and self._minute.called_living and self.rules.per_minute <= FEW_A_MINUTE:
-            ticks, hope = self._ticks(), self.clock.ticks_at(self._outlook.claims_from_ms)
+        if self.sockets and self.view.minute.called_living and self.rules.per_minute <= FEW_A_MINUTE:
+            ticks, hope = self._ticks(), self.clock.ticks_at(self.view.outlook.claims_from_ms)
             if ticks < hope < self.due:
                 self.due = max(hope + ROOM_MARGIN_S, ticks + PULSE_APART_S)
                 self._house.rouse()

@@ -1,7 +1,7 @@
 """The keeper of one zone: answers whoever waits in it, from memory, and asks Redis only for those who may enter.
 
 A poll marks its place as heard of, looks up its rank in the snapshot, and is answered: `poll_now` is that fast path.
-What is behind the answers, and how the line is kept up with, is in outlook.py and follower.py.
+What is behind the answers, and how the line is kept up with, is in outlook.py, view.py, follower.py.
 """
 
 import asyncio
@@ -65,10 +65,10 @@ class ZoneKeeper(Follower):
         self.touch()
         if claims.epoch > self._epoch:
             self._house.look_again()
-            return self._outlook.newcomer(claims.client, self.clock.now_ms(), claims.place)._replace(
+            return self.view.outlook.newcomer(claims.client, self.clock.now_ms(), claims.place)._replace(
                 place=claims.place, epoch=claims.epoch, joined_ms=claims.joined_ms
             )
-        if not await self._is_read() or claims.epoch != self._epoch:
+        if not await self.view.is_read() or claims.epoch != self._epoch:
             return self.claimed(claims, None)
         if (answer := self._answer(claims)) is not None:
             return answer
@@ -96,7 +96,7 @@ class ZoneKeeper(Follower):
         _, epoch, place, joined_ms, client = claims
         if epoch < self._epoch:
             return refusal(CLEARED, place=place, epoch=epoch, client=client)
-        outlook = self._current()
+        outlook = self.view.current()
         if result is not None and result > 0:
             return outlook.admitted(place, joined_ms, client, result)
         if result in (GONE, CLAIM_SPENT):
@@ -109,7 +109,7 @@ class ZoneKeeper(Follower):
     async def join(self, client: str) -> Outcome:
         """A newcomer: entered, in line with a place, or neither (closed to newcomers, Redis away)."""
         self.touch()
-        outlook, draw = self._current(), random.getrandbits(16)
+        outlook, draw = self.view.current(), random.getrandbits(16)
         if outlook.is_away:
             return outlook.newcomer(client, self.clock.now_ms(), draw)
         try:
@@ -118,7 +118,7 @@ class ZoneKeeper(Follower):
         except TimeoutError:
             away = Outlook(self.rules, outlook.snapshot, now_ms=self.clock.now_ms(), is_away=True)
             return away.newcomer(client, self.clock.now_ms(), draw)
-        outlook = self._current()
+        outlook = self.view.current()
         if place < 0:
             if outlook.state not in (BLOCKED, BEFORE):
                 self._house.look_again()
@@ -127,9 +127,9 @@ class ZoneKeeper(Follower):
             return outlook.admitted(place, joined_ms, client, joined_ms)._replace(epoch=epoch)
         self.presence.mark(place)
         # What the batch was told is known by now, unless a window has begun since the line was read.
-        await self._is_read(joined_ms // WINDOW_MS * WINDOW_MS if self._is_short() else 0)
+        await self.view.is_read(joined_ms // WINDOW_MS * WINDOW_MS if self._is_short() else 0)
         # If the line was cleared meanwhile the ticket is of the old one, and the next answer says so.
-        return self._current().waiting(place, joined_ms, client, self.clock.now_ms())._replace(epoch=epoch)
+        return self.view.current().waiting(place, joined_ms, client, self.clock.now_ms())._replace(epoch=epoch)
 
     async def leave(self, claims: TicketClaims) -> bool:
         """Give the place up; True if it was in line. Redis away: it is told later, and the answer is False."""
@@ -146,9 +146,7 @@ class ZoneKeeper(Follower):
         ticks = self._ticks()
         self._heard_at = ticks
         self.polls += 1
-        if ticks >= self._until:
-            self._review(ticks)
-        return self._outlook.answer(claims.place, claims.joined_ms, claims.client, self.clock.at(ticks))
+        return self.view.at(ticks).answer(claims.place, claims.joined_ms, claims.client, self.clock.at(ticks))
 
     def _of_other_line(self, claims: TicketClaims) -> Outcome | None:
         if claims.epoch > self._epoch:
@@ -165,12 +163,12 @@ class ZoneKeeper(Follower):
     async def overview(self) -> Overview:
         """The zone at a glance."""
         self.touch()
-        await self._is_read()
-        outlook, now_ms = self._current(), self.clock.now_ms()
+        await self.view.is_read()
+        outlook, now_ms = self.view.current(), self.clock.now_ms()
         return Overview(
             state=outlook.state,
-            waiting=self._waiting,
-            entering=self._minute.used,
+            waiting=self.view.waiting,
+            entering=self.view.minute.used,
             eta_s=outlook.eta_newcomer_s(now_ms),
             opens_at_ms=outlook.opens_at_ms,
             stale=outlook.is_away or outlook.snapshot is None,
@@ -181,10 +179,10 @@ class ZoneKeeper(Follower):
     @property
     def called_below(self) -> int:
         """Places below this one are called."""
-        snapshot = self._outlook.snapshot
+        snapshot = self.snapshot
         return 0 if snapshot is None else snapshot.front
 
     @property
     def room(self) -> float:
         """How many may enter now, as of the last reading."""
-        return self._current().room(self.clock.now_ms())
+        return self.view.current().room(self.clock.now_ms())

@@ -154,7 +154,7 @@ async def test_no_more_claims_than_there_is_room(gate: Gate) -> None:
     assert snapshot is not None
     window = keeper.clock.now_ms() // 6_000
     crowded = dataclasses.replace(snapshot, front=snapshot.next, used={window: 55})
-    keeper._review(gate.ticks(), crowded)
+    keeper.view.review(gate.ticks(), crowded)
     gate.house.turnstile.snapshot_came(keeper)
     gate.house.turnstile.snapshot_came(keeper)
     [(command, _)] = keeper.calls()
