@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -10,7 +11,10 @@ from django.urls import URLPattern, URLResolver, path
 from ninja import NinjaAPI
 from ninja.errors import HttpError, Throttled, ValidationError
 
+from apps.analytics.api import router as statistics_router
+from apps.analytics.export_api import router as export_router
 from apps.audience.api import router as audience_router
+from apps.realtime.metrics import REJECTED
 from apps.streams.api import router as streams_router
 
 from .errors import api_error, not_found
@@ -21,16 +25,26 @@ MAX_BODY_BYTES = 16 * 1024
 api = NinjaAPI(title="Fullhouse API", version="1.0.0", description="Live streams and their audiences, in real time.")
 api.add_router("", streams_router)
 api.add_router("", audience_router)
+api.add_router("", statistics_router)
+api.add_router("", export_router)
+
+
+def _refusal(status: int, detail: str, error: str = "") -> HttpResponse:
+    """An API error that is the client's doing, counted."""
+    refusal = api_error(status, detail, error)
+    REJECTED.labels("api", error or HTTPStatus(status).name.lower()).inc()
+    return refusal
 
 
 @api.exception_handler(Http404)
 def _on_not_found(request: HttpRequest, error: Http404) -> HttpResponse:
-    return api_error(404, str(error) or "There is nothing at this address.")
+    return _refusal(404, str(error) or "There is nothing at this address.")
 
 
 @api.exception_handler(HttpError)
 def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    response = api_error(error.status_code, str(error))
+    answer = _refusal if error.status_code < 500 else api_error
+    response = answer(error.status_code, str(error))
     if isinstance(error, Throttled) and error.wait:
         response["Retry-After"] = str(error.wait)
     return response
@@ -40,18 +54,18 @@ def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 def _on_validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
     # The place without its first word, which is ninja's name for where the value came from.
     said = [f"{'.'.join(str(part) for part in item['loc'][-1:])}: {item['msg']}" for item in error.errors]
-    return api_error(422, "; ".join(said), error="invalid")
+    return _refusal(422, "; ".join(said), error="invalid")
 
 
 def _refused(request: HttpRequest) -> HttpResponse | None:
     """The answer to a body that is too large, whose size is not told, or that is no JSON object."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in request.META:
-        return api_error(411, "Send the body with a Content-Length.")
+        return _refusal(411, "Send the body with a Content-Length.")
     if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY_BYTES:
-        return api_error(413, f"The body may have at most {MAX_BODY_BYTES} bytes.", error="too_large")
+        return _refusal(413, f"The body may have at most {MAX_BODY_BYTES} bytes.", error="too_large")
     if request.content_type == "application/json" and request.body and not request.body.lstrip().startswith(b"{"):
-        return api_error(422, "The body is a JSON object.", error="invalid")
+        return _refusal(422, "The body is a JSON object.", error="invalid")
     return None
 
 
@@ -65,7 +79,7 @@ def _enter(request: HttpRequest) -> HttpResponse | None:
 def _leave(response: HttpResponse) -> HttpResponse:
     if response.status_code != 405:
         return response
-    refusal = api_error(405, "This method is not allowed here.")
+    refusal = _refusal(405, "This method is not allowed here.")
     refusal["Allow"] = response["Allow"]
     return refusal
 

@@ -57,8 +57,10 @@ Row = HistoryRow | DayRow
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is exported: which table, of which days, of all streams or of one. `titles` has the streams' titles by id, in
-    the order in which they started; `total` is the number of rows when it was made."""
+    """What is exported: which table, of which days, of all streams or of one.
+
+    `titles` has the streams' titles by id, in the order in which they started; `total` is how many rows there are.
+    """
 
     kind: Kind
     broadcaster_id: int

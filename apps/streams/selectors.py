@@ -143,6 +143,17 @@ def broadcaster_of(*, user: User) -> Broadcaster | None:
     return Broadcaster.objects.filter(user=user).first()
 
 
+def broadcaster_find(*, slug: str) -> Broadcaster | None:
+    """The channel with this slug."""
+    return Broadcaster.objects.filter(slug=slug).first()
+
+
+def live_of_broadcasters(*, broadcaster_ids: Sequence[int]) -> dict[int, Stream]:
+    """What these channels have on now, by the channel's id; those that have nothing on are not in it."""
+    live = Stream.objects.filter(live_key__in=list(broadcaster_ids))
+    return {stream.broadcaster_id: stream for stream in live}
+
+
 def broadcaster_live_stream(*, broadcaster: Broadcaster) -> Stream | None:
     """What the broadcaster has on now."""
     return Stream.objects.select_related("broadcaster", "category").filter(live_key=broadcaster.pk).first()

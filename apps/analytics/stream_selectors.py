@@ -1,0 +1,60 @@
+"""Reads for the pages of statistics that are about one stream, and about how far today's figures have come."""
+
+import datetime
+
+from apps.audience.sessions import SEOUL
+from apps.streams.models import Stream
+
+from .daily import midnight
+from .growth import DayFigures, StreamFigures
+from .models import DailyStatistics
+from .readers import reads
+from .selectors import broadcaster_streams
+
+# Days of one stream in one list: one that goes on for longer shows its newest.
+MOST_DAYS = 400
+
+
+@reads("analytics")
+def stream_days(*, stream: Stream) -> list[DayFigures]:
+    """The days of Seoul on which the stream was live, oldest first."""
+    first = stream.started_at.astimezone(SEOUL).date()
+    rows = DailyStatistics.objects.filter(
+        broadcaster_id=stream.broadcaster_id, day__gte=first, stream_id=stream.pk
+    ).order_by("-day")[:MOST_DAYS]
+    return [
+        DayFigures(
+            day=row.day,
+            peak=row.peak_viewers,
+            average=row.average_viewers,
+            unique=row.unique_viewers,
+            new=row.new_viewers,
+            returning=row.returning_viewers,
+            watch_minutes=row.watch_minutes,
+            live_minutes=row.live_minutes,
+            streams=1,
+        )
+        for row in reversed(rows)
+    ]
+
+
+def stream_figures(*, stream: Stream) -> StreamFigures:
+    """The stream as a whole."""
+    moment = datetime.timedelta(microseconds=1)
+    on_then = broadcaster_streams(
+        broadcaster_id=stream.broadcaster_id, since=stream.started_at, until=stream.started_at + moment
+    )
+    return next(figures for figures in on_then if figures.id == stream.pk)
+
+
+@reads("analytics")
+def today_as_of(*, stream: Stream, today: datetime.date) -> datetime.datetime | None:
+    """Up to which moment the statistics of today know a live stream; None: not at all yet."""
+    minutes = (
+        DailyStatistics.objects.filter(broadcaster_id=stream.broadcaster_id, day=today, stream_id=stream.pk)
+        .values_list("live_minutes", flat=True)
+        .first()
+    )
+    if minutes is None:
+        return None
+    return max(stream.started_at, midnight(today)) + datetime.timedelta(minutes=minutes)
