@@ -44,6 +44,8 @@ app.conf.beat_schedule = {
         "schedule": crontab(minute="10,40"),  # at 00:10 with the day that has just ended
         "options": {"expires": 1500},
     },
+    # Looks whether rankings of today and of the week are there and young enough; makes them every five minutes.
+    "analytics-rankings": {"task": "apps.analytics.tasks.rankings", "schedule": 15.0, "options": {"expires": 15}},
     "analytics-partitions": {
         "task": "apps.analytics.tasks.partitions",
         "schedule": crontab(hour="4", minute="20"),  # Seoul's quietest hour

@@ -4,6 +4,7 @@ Keys:
 - `history:ranking:<period>:<category id>`: hash, one ranking of the running day or week; category 0 is all of them.
   `as_of` (epoch ms), `total` (places), and `0`, `1`, ...: 100 places each, as JSON. Written by one command, so that
   nobody reads half of the old and half of the new. Goes when nobody has made it anew for an hour.
+- `history:ranking:making:<period>`: somebody makes the rankings of this period.
 """
 
 import datetime
@@ -16,10 +17,26 @@ from .ranking import PastRanking, Period, RankedBroadcaster
 
 PLACES_PER_PAGE = 100
 KEPT_S = 3_600
+# Whoever makes rankings for longer than this is taken for dead.
+CLAIM_KEPT_S = 120
 
 
 def _key(period: Period, category_id: int | None) -> str:
     return f"history:ranking:{period}:{category_id or 0}"
+
+
+def _making(period: Period) -> str:
+    return f"history:ranking:making:{period}"
+
+
+def making_claim(period: Period) -> Command:
+    """Answers None if somebody else makes them."""
+    return ("SET", _making(period), 1, "NX", "EX", CLAIM_KEPT_S)
+
+
+def making_release(period: Period) -> Command:
+    """They are made, or it failed."""
+    return ("DEL", _making(period))
 
 
 def ranking_put(

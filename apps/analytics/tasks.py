@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import DatabaseError
 from django.utils import timezone
 
-from . import daily_services, partition_services, services, session_services, store
+from . import daily_services, partition_services, ranking_services, ranking_store, services, session_services, store
 
 
 @shared_task
@@ -25,6 +25,12 @@ def sessions() -> None:
 def daily() -> None:
     """Twice an hour: statistics of the day that runs, and of days of which sessions came late."""
     daily_services.statistics_keep(now=timezone.now())
+
+
+@shared_task(time_limit=ranking_store.CLAIM_KEPT_S)
+def rankings() -> None:
+    """Every 15 seconds: rankings of today and of the week are made if they are missing or five minutes old."""
+    ranking_services.rankings_keep(now=timezone.now())
 
 
 # An ALTER TABLE gives up where somebody reads for long: later he is gone.

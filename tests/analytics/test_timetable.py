@@ -10,6 +10,7 @@ SECONDS = {
     "apps.audience.tasks.reindex": 30.0,
     "apps.audience.tasks.reconcile": 30.0,
     "apps.analytics.tasks.sessions": 2.0,
+    "apps.analytics.tasks.rankings": 15.0,
 }
 
 
