@@ -4,9 +4,23 @@ Every connection inherits the options of the socket that accepted it; buffer siz
 the TCP window scale is agreed in the handshake.
 """
 
+import ctypes
 import resource
 import socket
+import struct
+import sys
 from dataclasses import dataclass
+
+SO_ATTACH_FILTER = 26  # Linux; Python has no name for it
+# Classic BPF over the TCP header (linux/filter.h): SYN without ACK is dropped, all else passes. Each instruction is
+# (code, jump if true, jump if false, operand).
+DROP_SYN = (
+    (0x30, 0, 0, 13),  # load byte 13
+    (0x54, 0, 0, 0x12),  # keep SYN and ACK
+    (0x15, 0, 1, 0x02),  # is it SYN alone?
+    (0x06, 0, 0, 0),  # drop
+    (0x06, 0, 0, 0xFFFFFFFF),  # pass
+)
 
 
 class PortTaken(Exception):
@@ -91,6 +105,19 @@ def listener_create(address: Address, *, backlog: int, buffer_bytes: int | None 
     sock.listen(backlog)
     sock.setblocking(False)
     return sock
+
+
+def handshakes_refuse(listener: socket.socket) -> bool:
+    """Let nobody begin to connect any more, while those who have begun still get through; False where it can't be done.
+
+    Closing a listening socket resets whoever is in the middle of the handshake, even if another socket shares the port.
+    A dropped SYN is sent again a second later instead, and then goes to the other one.
+    """
+    if sys.platform != "linux":
+        return False
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in DROP_SYN))
+    listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(DROP_SYN), ctypes.addressof(code)))
+    return True
 
 
 def file_limit_raise() -> int:

@@ -17,6 +17,7 @@ import uvicorn
 
 from apps.realtime import lifecycle
 from apps.realtime.http_protocol import LeanHttpProtocol
+from apps.realtime.listener import handshakes_refuse
 from apps.realtime.protocol import LeanWebSocketProtocol
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 # a request into a connection that is closing.
 KEEP_ALIVE_SECONDS = 75
 MAX_FRAME_BYTES = 16 * 1024
+# How long a handshake that has begun may take to end before the listening socket closes: a round trip.
+HANDSHAKE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,10 @@ class DrainingServer(uvicorn.Server):
         await lifecycle.run_drain(seconds=self.drain_seconds)
 
     async def stop_accepting(self) -> None:
-        """Close the listening socket without resetting those who had connected but were not yet accepted."""
+        """Close the listening socket without resetting those who are connecting or not yet accepted."""
         loop = asyncio.get_running_loop()
+        if handshakes_refuse(self.listener):
+            await asyncio.sleep(HANDSHAKE_SECONDS)
         with self.listener.dup() as last_look:
             for server in self.servers:
                 server.close()
