@@ -1,6 +1,7 @@
 """A lost deadlock on MariaDB: real transactions that wait for each other. SQLite has one writer and hence none."""
 
 import datetime
+import queue
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -16,13 +17,16 @@ NOON = datetime.datetime(2026, 3, 1, 3, 0, tzinfo=datetime.UTC)
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def _write(current: int, *, in_transaction: bool) -> None:
-    """Set streams 1 and 2, in this order, in one statement."""
+def _write(current: int, writers: "queue.Queue[int]", *, in_transaction: bool) -> None:
+    """Set streams 1 and 2, in this order, in one statement; says first which connection does."""
     rows = [
         {"stream_id": number, "current": current, "peak": 1, "total": 1, "unique_today": 1, "captured_at": NOON}
         for number in (1, 2)
     ]
     try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT CONNECTION_ID()")
+            writers.put(cursor.fetchone()[0])
         if in_transaction:
             with transaction.atomic():
                 bulk_upsert(CurrentViewers, rows, update=["current"])
@@ -32,10 +36,13 @@ def _write(current: int, *, in_transaction: bool) -> None:
         connections.close_all()
 
 
-def _holds_one_and_waits() -> bool:
+def _holds_one_and_waits(writer: int) -> bool:
+    # By the connection: for a tenth of a second the server may still show the transactions of the test before.
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_rows_modified = 1"
+            "SELECT COUNT(*) FROM information_schema.innodb_trx"
+            " WHERE trx_state = 'LOCK WAIT' AND trx_rows_modified = 1 AND trx_mysql_thread_id = %s",
+            [writer],
         )
         return bool(cursor.fetchone()[0])
 
@@ -53,9 +60,11 @@ def _deadlock(pool: ThreadPoolExecutor, *, in_transaction: bool) -> "Future[None
             ]
         )
         CurrentViewers.objects.filter(stream_id=2).update(current=50)
-        written = pool.submit(_write, 7, in_transaction=in_transaction)
+        writers: queue.Queue[int] = queue.Queue()
+        written = pool.submit(_write, 7, writers, in_transaction=in_transaction)
+        writer = writers.get(timeout=20)
         # The server renews this table only for those who have not read it for a tenth of a second.
-        eventually(_holds_one_and_waits, every=0.2)
+        eventually(lambda: _holds_one_and_waits(writer), every=0.2)
         CurrentViewers.objects.filter(stream_id=1).update(current=50)
     return written
 
