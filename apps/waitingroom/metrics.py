@@ -10,3 +10,6 @@ RESTORED = Counter("fullhouse_gate_lines_restored", "Lines put back after Redis 
 STRAIN = Gauge("fullhouse_gate_strain", "What polling periods are stretched by.", multiprocess_mode="livemax")
 LOOP_FAILURES = Counter("fullhouse_gate_loop_failures", "Loops of the gate that failed and began again.", ["loop"])
 PUBLISH_FAILURES = Counter("fullhouse_zone_publish_failures", "Changes of zones that Redis was not told of.")
+MANAGE_REFUSED = Counter(
+    "fullhouse_manage_refused", "Requests of managers for what is not theirs.", ["entrance", "reason"]
+)

@@ -15,6 +15,10 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from . import rules
+from .manager_models import ChangeAction as ChangeAction
+from .manager_models import Role as Role
+from .manager_models import ZoneChange as ZoneChange
+from .manager_models import ZoneManager as ZoneManager
 from .rules import Mode, RulesError, ZoneRules
 
 

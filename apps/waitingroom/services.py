@@ -1,13 +1,8 @@
-"""Every write to zones, and how gates learn of it.
-
-The row is the truth; Redis repeats it. A change is published once its transaction has committed. If Redis is away just
-then, the save stands all the same, and zones_publish_all, which runs every half minute, brings it later.
-"""
+"""Every write to zones. Each is noted in zone_changes, in the same transaction, and published when it is committed."""
 
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -22,11 +17,15 @@ from apps.accounts.models import User
 from apps.realtime import redis
 
 from . import store
-from .metrics import PUBLISH_FAILURES
-from .models import FailMode, Zone, version_now
+from .audit import change_write, changes_since
+from .events import Schedule, schedule_check
+from .models import ChangeAction, FailMode, Zone, ZoneChange, version_now
 from .passes import PassClaims
-from .rules import MAX_EXACT, RulesError, ZoneRules
-from .selectors import slices
+from .publishing import publish_on_commit
+from .publishing import zone_publish as zone_publish
+from .publishing import zones_publish_all as zones_publish_all
+from .rules import MAX_EXACT
+from .selectors import lines_now, slices
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +51,15 @@ CHANGEABLE = (
 
 
 class Conflict(Exception):
-    """Somebody changed the zone since the caller looked; nothing was written. `zone` is how it is now."""
+    """Somebody changed the zone since the caller looked; nothing was written.
 
-    def __init__(self, zone: Zone) -> None:
+    `zone` is how it is now, `changes` what happened in between, newest first.
+    """
+
+    def __init__(self, zone: Zone, changes: Sequence[ZoneChange] = ()) -> None:
         super().__init__(f"zone {zone.pk} has version {zone.version}")
         self.zone = zone
+        self.changes = list(changes)
 
 
 class ZoneInUse(Exception):
@@ -67,20 +70,30 @@ class PassUnchecked(Exception):
     """Nobody can tell now whether the pass was used before."""
 
 
-def zone_create(*, actor: User | None, zone_id: str, **fields: Any) -> Zone:
+def zone_create(*, actor: User | None, zone_id: str, why: str = "", **fields: Any) -> Zone:
     """A new zone with an empty line. `fields` are some of CHANGEABLE, the rest keeps its default.
 
-    ValidationError, and nothing written, when a limit is broken or the id is taken.
+    ValidationError, and nothing written, when a limit is broken, the id is taken, or the opening has passed.
     """
     zone = Zone(zone_id=zone_id, updated_by=actor)
     _fill(zone, fields)
     zone.epoch = zone.version = version_now()
     zone.seed = _seed_for(zone)
     zone.full_clean()
+    schedule_check(zone, None, now=timezone.now())
     try:
         with transaction.atomic():
             zone.save(force_insert=True)
-            _publish_on_commit(zone_id, fresh=True)
+            change_write(
+                actor=actor,
+                zone_id=zone_id,
+                version=zone.version,
+                action=ChangeAction.CREATED,
+                before={},
+                after={name: getattr(zone, name) for name in CHANGEABLE},
+                why=why,
+            )
+            publish_on_commit(zone_id, fresh=True)
     except IntegrityError as error:  # somebody took the id since full_clean looked
         raise ValidationError({"zone_id": _("There is a zone with this id.")}) from error
     return zone
@@ -99,23 +112,37 @@ def _seed_for(zone: Zone) -> int:
     return 1 + secrets.randbelow(MAX_EXACT - 1) if needs_one else zone.seed
 
 
-def zone_update(*, actor: User | None, zone_id: str, expected_version: int, **changes: Any) -> Zone:
+def zone_update(*, actor: User | None, zone_id: str, expected_version: int, why: str = "", **changes: Any) -> Zone:
     """The zone with these fields (of CHANGEABLE) changed; what is so already is no change and makes no new version.
 
     Conflict, and nothing written, when the zone no longer has the version that the caller saw. Zone.DoesNotExist when
-    it is gone, ValidationError when a limit would be broken.
+    it is gone, ValidationError when a limit would be broken, or by a schedule that cannot be (events.py).
     """
+    return zone_change(actor=actor, zone_id=zone_id, expected_version=expected_version, why=why, changes=changes)[0]
+
+
+def zone_change(
+    *,
+    actor: User | None,
+    zone_id: str,
+    expected_version: int,
+    changes: Mapping[str, Any],
+    why: str = "",
+    action: ChangeAction = ChangeAction.CHANGED,
+) -> tuple[Zone, ZoneChange | None]:
+    """`zone_update`, and the note of it: None if nothing was to be changed."""
     zone = Zone.objects.get(pk=zone_id)
     if zone.version != expected_version:
-        raise Conflict(zone)
+        raise Conflict(zone, changes_since(zone.pk, expected_version))
     before = {name: getattr(zone, name) for name in CHANGEABLE}
     _fill(zone, changes)
     zone.seed = _seed_for(zone)
     zone.full_clean(validate_unique=False)
     changed = {name: getattr(zone, name) for name in CHANGEABLE if getattr(zone, name) != before[name]}
     if not changed:
-        return zone
+        return zone, None
     now = timezone.now()
+    schedule_check(zone, Schedule(before["opens_at"], before["prequeue_from"]), now=now)
     if zone.per_minute < before["per_minute"]:
         zone.slowed_at = now
     zone.version, zone.updated_at, zone.updated_by = max(expected_version + 1, version_now()), now, actor
@@ -123,132 +150,90 @@ def zone_update(*, actor: User | None, zone_id: str, expected_version: int, **ch
     with transaction.atomic():
         # The version is in the UPDATE, so that of two changes at the same moment one is refused.
         if not Zone.objects.filter(pk=zone.pk, version=expected_version).update(**changed, **counted):
-            raise Conflict(Zone.objects.get(pk=zone.pk))
-        _publish_on_commit(zone.pk)
-    return zone
+            raise Conflict(Zone.objects.get(pk=zone.pk), changes_since(zone.pk, expected_version))
+        note = change_write(
+            actor=actor,
+            zone_id=zone.pk,
+            version=zone.version,
+            action=action,
+            before={name: before[name] for name in changed},
+            after=changed,
+            why=why,
+        )
+        publish_on_commit(zone.pk)
+    return zone, note
 
 
-def zone_clear(*, actor: User | None, zone_id: str) -> Zone:
-    """Empty the line: all tickets are void, whoever waits begins anew. What was entered counts on within the minute."""
+def zone_clear(
+    *,
+    actor: User | None,
+    zone_id: str,
+    expected_version: int | None = None,
+    typed: str | None = None,
+    why: str = "",
+) -> Zone:
+    """Empty the line: all tickets are void, whoever waits begins anew. What was entered counts on within the minute.
+
+    `typed` is what a person typed to confirm it: ValidationError unless it is the zone's id. Conflict when the zone has
+    another version than the caller saw, if that is said. Nothing is changed then.
+    """
     zone = Zone.objects.get(pk=zone_id)
+    if typed is not None and typed.strip() != zone.pk:
+        raise ValidationError({"typed": _("Type the id of the zone, %(zone)s, to clear its line.") % {"zone": zone.pk}})
+    line = lines_now([zone.pk]).get(zone.pk)
+    before = {"epoch": zone.epoch, "waiting": None if line is None else line.waiting}
     zone.seed = 0
+    found = Zone.objects.filter(pk=zone.pk)
+    if expected_version is not None:
+        found = found.filter(version=expected_version)
     with transaction.atomic():
-        Zone.objects.filter(pk=zone.pk).update(
+        if not found.update(
             epoch=Greatest(F("epoch") + 1, version_now()),
             version=Greatest(F("version") + 1, version_now()),
             seed=_seed_for(zone),  # a new draw, now that no place of the old one is left
             updated_at=timezone.now(),
             updated_by=actor,
+        ):
+            now = Zone.objects.get(pk=zone.pk)
+            raise Conflict(now, changes_since(zone.pk, expected_version or 0))
+        zone.refresh_from_db()
+        change_write(
+            actor=actor,
+            zone_id=zone.pk,
+            version=zone.version,
+            action=ChangeAction.CLEARED,
+            before=before,
+            after={"epoch": zone.epoch},
+            why=why,
         )
-        _publish_on_commit(zone.pk, fresh=True)
-    zone.refresh_from_db()
+        publish_on_commit(zone.pk, fresh=True)
     return zone
 
 
-def zone_delete(*, zone_id: str) -> bool:
-    """Take the zone away, from Redis as well; True if it was there. Its statistics stay.
+def zone_delete(*, zone_id: str, actor: User | None = None, why: str = "") -> bool:
+    """Take the zone away, from Redis as well; True if it was there. Its statistics and the notes of its changes stay.
 
     ZoneInUse, and nothing changed, while something that is open now stands behind it.
     """
+    zone = Zone.objects.filter(pk=zone_id).first()
     try:
         with transaction.atomic():
-            deleted, _by_model = Zone.objects.filter(pk=zone_id).delete()
-            _publish_on_commit(zone_id)
+            _all, by_model = Zone.objects.filter(pk=zone_id).delete()
+            was_there = bool(by_model.get(Zone._meta.label))
+            if zone is not None and was_there:
+                change_write(
+                    actor=actor,
+                    zone_id=zone.pk,
+                    version=max(zone.version + 1, version_now()),
+                    action=ChangeAction.DELETED,
+                    before={name: getattr(zone, name) for name in CHANGEABLE},
+                    after={},
+                    why=why,
+                )
+            publish_on_commit(zone_id)
     except (ProtectedError, IntegrityError) as error:
         raise ZoneInUse(f"zone {zone_id} is in use") from error
-    return bool(deleted)
-
-
-# --- publishing ---------------------------------------------------------------------------------------------------
-
-
-def zone_publish(*, zone_id: str, fresh: bool = False) -> None:
-    """Tell gates what the database now says of the zone; RedisError if that fails. Repeating changes nothing.
-
-    `fresh` opens the line of a zone that was just made or cleared. Without it a line that Redis lacks is a lost one,
-    which gates put back from what they and their visitors know.
-    """
-    zone = Zone.objects.filter(pk=zone_id).first()
-    if zone is None:
-        # A gate that has not heard yet may put the line back. Nobody reads it then: a zone that is made again under
-        # this id has a higher epoch.
-        _do(store.catalog_drop(zone_id))
-        _do([store.drop(zone_id)])
-        return
-    rules = zone.rules()
-    _do([store.publish(rules, fresh=fresh)])
-    # Only after the line is there: gates come when the catalogue says so.
-    _do(store.catalog_put(rules))
-
-
-def zones_publish_all() -> tuple[int, int]:
-    """Bring Redis in line with the database: (zones that gates are told of, zones that they are told are gone).
-
-    This is how a change that Redis was not there to hear of gets through, and how a wiped Redis gets its rules back.
-    Never opens a line: one that is missing now was lost. Repeating changes nothing, and tells gates nothing.
-    """
-    listed = store.catalog_read(_do([store.catalog()])[0])
-    rules = _rules_all()
-    told = 0
-    for part in slices(list(rules.values())):
-        changed = [one for one in part if _is_news(one, listed.get(one.zone_id))]
-        replies = redis.run_now([store.publish(one) for one in part])
-        for one, reply in zip(part, replies, strict=True):
-            if isinstance(reply, Exception):
-                logger.error("zone %s could not be published", one.zone_id, exc_info=reply)
-                changed = [other for other in changed if other is not one]
-        _do([command for one in changed for command in store.catalog_put(one)])
-        told += len(changed)
-    strays = [zone_id for zone_id in listed if zone_id not in rules]
-    gone = 0
-    for zone_id in strays:
-        # Read again: a zone that was made after the first read is in the catalogue by right.
-        if not Zone.objects.filter(pk=zone_id).exists():
-            zone_publish(zone_id=zone_id)
-            gone += 1
-    return told, gone
-
-
-def _rules_all() -> dict[str, ZoneRules]:
-    """The rules of all zones; those of a row that breaks a limit, which no service wrote, are left out."""
-    found = {}
-    for zone in Zone.objects.all():
-        try:
-            found[zone.pk] = zone.rules()
-        except ValueError:
-            logger.exception("zone %s breaks its limits and is not published", zone.pk)
-    return found
-
-
-def _is_news(rules: ZoneRules, listed: bytes | None) -> bool:
-    """Whether gates must be told. They have heard of a newer version when somebody saved it since we looked."""
-    if listed is None:
-        return True
-    try:
-        known = ZoneRules.from_json(listed)
-    except RulesError:
-        return True
-    return known != rules and known.version <= rules.version
-
-
-def _publish_on_commit(zone_id: str, *, fresh: bool = False) -> None:
-    transaction.on_commit(partial(_publish_soon, zone_id, fresh=fresh))
-
-
-def _publish_soon(zone_id: str, *, fresh: bool) -> None:
-    try:
-        zone_publish(zone_id=zone_id, fresh=fresh)
-    except (RedisError, OSError):
-        PUBLISH_FAILURES.inc()
-        logger.warning("zone %s is published later: Redis is away", zone_id, exc_info=True)
-
-
-def _do(commands: Sequence[redis.Command]) -> list[Any]:
-    """Send write commands; RedisError if any failed."""
-    replies = redis.run_now(commands)
-    if error := redis.first_error(replies):
-        raise error
-    return replies
+    return was_there
 
 
 # --- upkeep and passes --------------------------------------------------------------------------------------------
@@ -260,7 +245,7 @@ def zones_evict(*, now_ms: int | None = None) -> int:
     Asks Redis alone which zones there are, so lines move while the database is away.
     """
     went = 0
-    for part in slices(list(store.catalog_read(_do([store.catalog()])[0]))):
+    for part in slices(list(store.catalog_read(redis.ask_now([store.catalog()])[0]))):
         replies = redis.run_now([store.evict(zone_id=zone_id, now_ms=now_ms) for zone_id in part])
         for zone_id, reply in zip(part, replies, strict=True):
             if isinstance(reply, Exception):
@@ -285,7 +270,7 @@ def pass_redeem(*, zone: Zone, claims: PassClaims) -> bool:
         client=claims.client,
     )
     try:
-        return _do([command])[0] == 1
+        return redis.ask_now([command])[0] == 1
     except (RedisError, OSError) as error:
         if zone.fail_mode == FailMode.OPEN:
             return True

@@ -30,6 +30,9 @@ Keys of the house, in one slot:
     gate:{zones}:catalog      hash        zone -> its rules as JSON
     gate:{zones}:version      number      raised whenever the catalogue changes
     gate:{zones}:servers      sorted set  gate process -> epoch ms of its last report
+    gate:{zones}:gates        hash        gate process -> JSON: which zones it keeps up with, see `gate_report`
+    gate:{zones}:lines        hash        zone -> JSON: how its line stands, see bearing.py
+    gate:{zones}:roles        number      raised whenever somebody's role changes
 """
 
 import secrets
@@ -83,6 +86,9 @@ LEAVES_PER_CALL = 1_000
 CATALOG = "gate:{zones}:catalog"
 VERSION = "gate:{zones}:version"
 SERVERS = "gate:{zones}:servers"
+GATES = "gate:{zones}:gates"
+LINES = "gate:{zones}:lines"
+ROLES = "gate:{zones}:roles"
 
 
 def _head(zone_id: str) -> str:
@@ -137,7 +143,12 @@ def catalog_put(rules: ZoneRules) -> list[Command]:
 
 def catalog_drop(zone_id: str) -> list[Command]:
     """Tell gates that a zone is gone."""
-    return [("HDEL", CATALOG, zone_id), ("INCR", VERSION)]
+    return [("HDEL", CATALOG, zone_id), ("HDEL", LINES, zone_id), ("INCR", VERSION)]
+
+
+def roles_changed() -> Command:
+    """Have whoever shows zones to people look again who they are."""
+    return ("INCR", ROLES)
 
 
 def catalog() -> Command:

@@ -1,0 +1,46 @@
+"""The notes of what was done to zones: written in the transaction of each change, and never changed again."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from apps.accounts.models import User
+
+from .manager_models import MAX_WHY, ChangeAction, ZoneChange
+
+# As many as somebody who saw an older version is told of.
+TOLD_OF_A_CONFLICT = 10
+
+
+def change_write(
+    *,
+    actor: User | None,
+    zone_id: str,
+    version: int,
+    action: ChangeAction,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    why: str = "",
+) -> ZoneChange:
+    """Note a change; call it inside the transaction that makes it. Values become JSON: moments in ISO 8601, UTC."""
+    return ZoneChange.objects.create(
+        zone_id=zone_id,
+        version=version,
+        who=actor,
+        who_name="" if actor is None else actor.get_username(),
+        action=action,
+        before={name: as_json(value) for name, value in before.items()},
+        after={name: as_json(value) for name, value in after.items()},
+        why=why.strip()[:MAX_WHY],
+    )
+
+
+def as_json(value: Any) -> Any:
+    """A field's value as `before` and `after` hold it."""
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+
+
+def changes_since(zone_id: str, version: int) -> list[ZoneChange]:
+    """What happened to a zone after it had this version, newest first, at most TOLD_OF_A_CONFLICT."""
+    found = ZoneChange.objects.filter(zone_id=zone_id, version__gt=version).select_related("who")
+    return list(found[:TOLD_OF_A_CONFLICT])

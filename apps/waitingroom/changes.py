@@ -1,0 +1,56 @@
+"""What was done to zones, for people to read, and to undo where that makes sense."""
+
+from typing import Any
+
+from django.db import transaction
+
+from apps.accounts.models import User
+
+from . import services
+from .audit import as_json, changes_since
+from .models import ChangeAction, Zone, ZoneChange
+
+
+class NotUndoable(Exception):
+    """A line that was cleared, a zone that was made or deleted: nothing brings back what was before."""
+
+
+def changes_of(zone_id: str, limit: int = 20, before_id: int | None = None) -> list[ZoneChange]:
+    """The newest changes of a zone, newest first; `before_id` goes on behind that one. One query."""
+    found = ZoneChange.objects.filter(zone_id=zone_id).select_related("who", "undone_by")
+    if before_id is not None:
+        found = found.filter(pk__lt=before_id)
+    return list(found[:limit])
+
+
+def change_undo(*, actor: User | None, change_id: int, expected_version: int, why: str = "") -> Zone:
+    """The zone with those fields as they were before this change that are still as it left them.
+
+    Conflict, and nothing written, when the zone has another version than the caller saw, or none of these fields is
+    left as the change made it, or it was undone already. NotUndoable, ZoneChange.DoesNotExist, Zone.DoesNotExist, and
+    ValidationError when what was before may not be any more, such as an opening that has passed.
+    """
+    change = ZoneChange.objects.get(pk=change_id)
+    if change.action not in (ChangeAction.CHANGED, ChangeAction.UNDONE):
+        raise NotUndoable(f"{change.action} cannot be undone")
+    zone = Zone.objects.get(pk=change.zone_id)
+    back = {name: was for name, was in change.before.items() if as_json(getattr(zone, name)) == change.after[name]}
+    if not back or change.undone_by_id is not None:
+        raise services.Conflict(zone, changes_since(zone.pk, change.version))
+    with transaction.atomic():
+        zone, note = services.zone_change(
+            actor=actor,
+            zone_id=zone.pk,
+            expected_version=expected_version,
+            changes={name: _python(name, value) for name, value in back.items()},
+            why=why,
+            action=ChangeAction.UNDONE,
+        )
+        ZoneChange.objects.filter(pk=change.pk).update(undone_by=note)
+    return zone
+
+
+def _python(name: str, value: Any) -> Any:
+    """The value of this field that the notes hold as JSON."""
+    field: Any = Zone._meta.get_field(name)
+    return field.to_python(value)

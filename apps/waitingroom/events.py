@@ -1,0 +1,45 @@
+"""Events: an opening, and before it perhaps a pre-queue in which places are drawn; which ones a zone may be given."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from .models import Zone
+
+
+class Schedule(NamedTuple):
+    """When a zone opens, and from when on places are drawn; None: it has no such moment."""
+
+    opens_at: datetime | None
+    prequeue_from: datetime | None
+
+    def is_drawing(self, now: datetime) -> bool:
+        """Whether the pre-queue runs at this moment."""
+        if self.opens_at is None or self.prequeue_from is None:
+            return False
+        return self.prequeue_from <= now < self.opens_at
+
+
+def schedule_check(zone: Zone, before: Schedule | None, *, now: datetime) -> None:
+    """ValidationError, by field, if the zone may not be given its new schedule now.
+
+    An event that lies wholly in the past is refused; so is one that overlaps a pre-queue that runs: its people have
+    been dealt places, so it may open at another time or be called off, but not begin at another time. A schedule that
+    stays as it was, or is taken away, is always right.
+    """
+    new = Schedule(zone.opens_at, zone.prequeue_from)
+    if new == before or new.opens_at is None:
+        return
+    if new.opens_at <= now:
+        if before is None or new.opens_at != before.opens_at:
+            raise ValidationError({"opens_at": _("This moment has passed: choose one that is yet to come.")})
+        if new.prequeue_from is not None:
+            raise ValidationError({"prequeue_from": _("The zone has opened: a pre-queue needs a new opening.")})
+    if before is not None and before.is_drawing(now) and new.prequeue_from != before.prequeue_from:
+        since = date_format(timezone.localtime(before.prequeue_from), "DATETIME_FORMAT")
+        text = _("A pre-queue has been running here since %(since)s. Move its opening, or take the event away first.")
+        raise ValidationError({"prequeue_from": text % {"since": since}})

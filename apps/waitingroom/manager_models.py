@@ -1,0 +1,121 @@
+"""Who runs which zone, and who did what to it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+MAX_WHY = 200
+
+
+class Role(models.IntegerChoices):
+    """What somebody may do with a zone; a higher one may do all that a lower one may."""
+
+    VIEWER = 1, _("Viewer: looks")
+    OPERATOR = 2, _("Operator: runs the line")
+    OWNER = 3, _("Owner: everything")
+
+
+class ZoneManager(models.Model):
+    """Somebody's role for one zone, or for all zones of an app. Written through role_services.py alone."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="managed", verbose_name=_("person")
+    )
+    zone = models.ForeignKey(
+        "waitingroom.Zone",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="managers",
+        verbose_name=_("zone"),
+    )
+    # Null and not empty for a zone's role: of empty ones a person could have only one.
+    app = models.CharField(_("app"), max_length=40, null=True, blank=True)  # noqa: DJ001
+    role = models.PositiveSmallIntegerField(_("role"), choices=Role, default=Role.VIEWER)
+    created_at = models.DateTimeField(_("since"), default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("given by"),
+    )
+
+    class Meta:
+        db_table = "zone_managers"
+        ordering = ["-role", "pk"]
+        verbose_name = _("zone manager")
+        verbose_name_plural = _("zone managers")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(zone__isnull=False, app__isnull=True) | models.Q(zone__isnull=True, app__gt=""),
+                name="zone_managers_of_zone_or_app",
+            ),
+            models.UniqueConstraint(fields=["user", "zone"], name="zone_managers_once_a_zone"),
+            models.UniqueConstraint(fields=["user", "app"], name="zone_managers_once_an_app"),
+        ]
+
+    def __str__(self) -> str:
+        where = f"zone {self.zone_id}" if self.zone_id else f"app {self.app}"
+        return f"{self.user_id} is {Role(self.role).name.lower()} of {where}"
+
+    def clean(self) -> None:
+        """Exactly one of zone and app."""
+        self.app = self.app or None
+        if (self.zone_id is None) == (self.app is None):
+            raise ValidationError(_("Choose either a zone or an app."))
+
+
+class ChangeAction(models.TextChoices):
+    """What was done to a zone."""
+
+    CREATED = "created", _("Made")
+    CHANGED = "changed", _("Changed")
+    CLEARED = "cleared", _("Line cleared")
+    DELETED = "deleted", _("Deleted")
+    UNDONE = "undone", _("Undone")
+    ROLE = "role", _("Role given or taken")
+
+
+class ZoneChange(models.Model):
+    """One change of a zone, written in the transaction that made it. No row is ever changed but for `undone_by`.
+
+    `before` and `after` hold what differs, {field: value} in JSON's types (moments in ISO 8601). `who` is None for the
+    system, and for somebody whose account is gone: `who_name` stays. `version` is what the zone had from then on.
+    """
+
+    # No foreign key: rows outlive their zone. "" for a role in a whole app.
+    zone_id = models.CharField(_("zone"), max_length=64)
+    version = models.BigIntegerField(_("version"))
+    who = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("who")
+    )
+    who_name = models.CharField(_("name then"), max_length=150, blank=True)
+    at = models.DateTimeField(_("when"), default=timezone.now)
+    action = models.CharField(_("action"), max_length=8, choices=ChangeAction)
+    before: Any = models.JSONField(_("before"), default=dict)
+    after: Any = models.JSONField(_("after"), default=dict)
+    why = models.CharField(_("why"), max_length=MAX_WHY, blank=True)
+    undone_by = models.OneToOneField(
+        "self", on_delete=models.SET_NULL, null=True, related_name="undoes", verbose_name=_("undone by")
+    )
+
+    class Meta:
+        db_table = "zone_changes"
+        ordering = ["-pk"]
+        verbose_name = _("change of a zone")
+        verbose_name_plural = _("changes of zones")
+        indexes = [models.Index(fields=["zone_id", "-id"], name="zone_changes_of_zone")]
+
+    def __str__(self) -> str:
+        return f"zone {self.zone_id} {self.action} at {self.at:%Y-%m-%d %H:%M:%S} by {self.who_name or 'the system'}"
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether `change_undo` may be tried: it changed fields, and was not undone yet."""
+        return self.action in (ChangeAction.CHANGED, ChangeAction.UNDONE) and self.undone_by_id is None

@@ -1,0 +1,166 @@
+"""Who may do what with which zone.
+
+A zone that is not somebody's is to them as if there were none: 404, logged and counted. Superusers, and staff who may
+change zones in the admin, own all zones; staff who may only see them there are viewers of all.
+"""
+
+import logging
+from enum import StrEnum
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import Http404
+
+from apps.accounts.models import User
+
+from .manager_models import Role, ZoneManager
+from .metrics import MANAGE_REFUSED
+from .models import Zone
+
+logger = logging.getLogger(__name__)
+
+
+class Action(StrEnum):
+    """What people do with a zone."""
+
+    LOOK = "look"
+    RATE = "rate"  # N
+    MODE = "mode"
+    MESSAGE = "message"
+    SCHEDULE = "schedule"
+    CLEAR = "clear"
+    EDIT = "edit"  # all other fields
+    ROLES = "roles"  # of others
+
+
+NEEDED = {
+    Action.LOOK: Role.VIEWER,
+    Action.RATE: Role.OPERATOR,
+    Action.MODE: Role.OPERATOR,
+    Action.MESSAGE: Role.OPERATOR,
+    Action.SCHEDULE: Role.OPERATOR,
+    Action.CLEAR: Role.OWNER,
+    Action.EDIT: Role.OWNER,
+    Action.ROLES: Role.OWNER,
+}
+_ACTION_OF = {
+    "per_minute": Action.RATE,
+    "mode": Action.MODE,
+    "message": Action.MESSAGE,
+    "message_ko": Action.MESSAGE,
+    "opens_at": Action.SCHEDULE,
+    "prequeue_from": Action.SCHEDULE,
+}
+CHANGE_PERMISSION = "waitingroom.change_zone"
+VIEW_PERMISSION = "waitingroom.view_zone"
+
+
+class NoSuchZone(Http404):
+    """There is no such zone, or none of theirs: nobody is told which."""
+
+
+class NotAllowed(PermissionDenied):
+    """The zone is theirs to see, but not to do this with: 403."""
+
+
+def may(role: Role | int | None, action: Action | str) -> bool:
+    """Whether this role suffices; None never does."""
+    return role is not None and role >= NEEDED[Action(action)]
+
+
+def action_of(field: str) -> Action:
+    """The action that changing this field of a zone is."""
+    return _ACTION_OF.get(field, Action.EDIT)
+
+
+def house_role(user: User) -> Role | None:
+    """The role that somebody has for every zone, by their rights in the admin."""
+    if not user.is_active:
+        return None
+    if user.is_superuser or (user.is_staff and user.has_perm(CHANGE_PERMISSION)):
+        return Role.OWNER
+    return Role.VIEWER if user.is_staff and user.has_perm(VIEW_PERMISSION) else None
+
+
+def apps_of(user: User) -> dict[str, Role]:
+    """The roles that somebody has for whole apps. Who owns an app makes zones in it."""
+    if not user.is_active:
+        return {}
+    found = ZoneManager.objects.filter(user=user, app__isnull=False).values_list("app", "role")
+    return {app: Role(role) for app, role in found if app}
+
+
+def may_create(user: User, app: str) -> bool:
+    """Whether somebody may make a zone in this app."""
+    if user.is_active and user.is_staff and user.has_perm("waitingroom.add_zone"):
+        return True
+    return apps_of(user).get(app) == Role.OWNER
+
+
+def zones_of(user: User) -> dict[str, Role]:
+    """Every zone that somebody may at least look at, and the highest role that they have for it. Two queries."""
+    if (everywhere := house_role(user)) is not None:
+        return dict.fromkeys(Zone.objects.values_list("pk", flat=True), everywhere)
+    return roles_of([user.pk]).get(user.pk, {}) if user.is_active else {}
+
+
+def roles_of(user_ids: list[int]) -> dict[int, dict[str, Role]]:
+    """What these people were given, beside their rights in the admin: person -> zone -> role. Two queries."""
+    given = list(ZoneManager.objects.filter(user__in=user_ids).values_list("user_id", "zone_id", "app", "role"))
+    if not given:
+        return {}
+    apps = {app for _user, _zone, app, _role in given if app}
+    zone_ids = {zone_id for _user, zone_id, _app, _role in given if zone_id}
+    zones = list(Zone.objects.filter(Q(pk__in=zone_ids) | Q(app__in=apps)).values_list("pk", "app"))
+    found: dict[int, dict[str, Role]] = {}
+    for user_id, zone_id, app, role in given:
+        theirs = found.setdefault(user_id, {})
+        for pk, of_app in zones:
+            if pk == zone_id or (app and of_app == app):
+                theirs[pk] = max(theirs.get(pk, Role.VIEWER), Role(role))
+    return found
+
+
+def role_of(user: User, zone_id: str) -> Role | None:
+    """Somebody's role for this zone; None if it is not theirs or there is none. At most three queries."""
+    zone = Zone.objects.filter(pk=zone_id).only("pk", "app").first()
+    if zone is None or zone.pk != zone_id:  # some databases find it whatever the case of its letters
+        return None
+    return _role_for(user, zone)
+
+
+def _role_for(user: User, zone: Zone) -> Role | None:
+    if not user.is_authenticated or not user.is_active:
+        return None
+    if (everywhere := house_role(user)) is not None:
+        return everywhere
+    given = ZoneManager.objects.filter(Q(zone=zone) | Q(app=zone.app, app__gt=""), user=user)
+    roles = [role for app, role in given.values_list("app", "role") if app in (None, zone.app)]
+    return Role(max(roles)) if roles else None
+
+
+def zone_for(
+    user: User, zone_id: str, action: Action | str = Action.LOOK, *, entrance: str = "page"
+) -> tuple[Zone, Role]:
+    """The zone that somebody asks for at this entrance (page, api, socket), and their role for it.
+
+    NoSuchZone (404) if it is not theirs, NotAllowed (403) if their role is too low for the action; both are logged and
+    counted.
+    """
+    zone = Zone.objects.filter(pk=zone_id).first()
+    is_there = zone is not None and zone.pk == zone_id
+    role = _role_for(user, zone) if zone is not None and is_there else None
+    if zone is None or role is None:
+        refuse(user, zone_id, entrance, "foreign" if is_there else "unknown")
+        raise NoSuchZone("no such zone")
+    if not may(role, action):
+        refuse(user, zone_id, entrance, "role")
+        raise NotAllowed(f"this needs the role {NEEDED[Action(action)].name.lower()}")
+    return zone, role
+
+
+def refuse(user: object, zone_id: str, entrance: str, reason: str) -> None:
+    """Log and count that somebody asked for what is not theirs."""
+    MANAGE_REFUSED.labels(entrance, reason).inc()
+    who = getattr(user, "pk", None) or "nobody"
+    logger.warning("user %s was refused zone %r at the %s: %s", who, zone_id[:64], entrance, reason)
