@@ -1,8 +1,27 @@
-"""The sign-up form. Sign-in uses Django's own."""
+"""The forms of sign-up and sign-in."""
 
-from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from .models import User
+
+
+class SignInForm(AuthenticationForm):
+    """Django's own, which tells a banned user so, and until when."""
+
+    def get_invalid_login_error(self) -> ValidationError:
+        """Why not. That an account is banned is told to who knows its password, and to nobody else."""
+        name, password = self.cleaned_data["username"], self.cleaned_data["password"]
+        user = User.objects.filter(username=User.normalize_username(name)).first()
+        if user is None or not user.is_active or not user.is_banned or not user.check_password(password):
+            return super().get_invalid_login_error()
+        if user.banned_until is None:
+            return ValidationError(_("This account is banned."), code="banned")
+        until = date_format(timezone.localtime(user.banned_until), "DATETIME_FORMAT")
+        return ValidationError(_("This account is banned until %(until)s.") % {"until": until}, code="banned")
 
 
 class SignUpForm(UserCreationForm):

@@ -1,10 +1,21 @@
 """Every write to accounts."""
 
+from datetime import datetime
+from functools import partial
+
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.dispatch import Signal
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from . import signals
 from .models import User
+
+
+class BanRefused(Exception):
+    """Nobody bans themselves, and only who may do everything bans an operator."""
 
 
 def user_register(*, username: str, password: str, display_name: str = "") -> User:
@@ -30,3 +41,38 @@ def operator_ensure(*, username: str, password: str) -> User:
     user.set_password(password)
     user.save()
     return user
+
+
+def user_ban(*, actor: User, user: User, until: datetime | None, reason: str = "") -> User:
+    """Keep a user out until then, or (None) for good: sessions end, sign-in and tokens are refused, sockets close.
+
+    Banning again replaces the end and the reason. BanRefused, and nothing is written, for oneself, and for an operator
+    unless `actor` may do everything. A moment that has passed is a ValidationError on `until`.
+    """
+    if user.pk == actor.pk or ((user.is_staff or user.is_superuser) and not actor.is_superuser):
+        raise BanRefused(f"{actor.pk} may not ban {user.pk}")
+    now = timezone.now()
+    if until is not None and until <= now:
+        raise ValidationError({"until": _("The end of a ban lies in the future.")})
+    User.objects.filter(pk=user.pk).update(
+        banned_at=now, banned_until=until, ban_reason=reason.strip()[:200], sessions_ended=F("sessions_ended") + 1
+    )
+    user.refresh_from_db()
+    _announce(signals.user_banned, user)
+    return user
+
+
+def user_unban(*, user: User) -> bool:
+    """Let a user in again, who then signs in anew. True when there was a ban to lift; repeating changes nothing."""
+    lifted = User.objects.filter(pk=user.pk, banned_at__isnull=False).update(
+        banned_at=None, banned_until=None, ban_reason=""
+    )
+    user.refresh_from_db()
+    if lifted:
+        _announce(signals.user_unbanned, user)
+    return bool(lifted)
+
+
+def _announce(signal: Signal, user: User) -> None:
+    # Robust: the row is already true, so a listener that fails is logged and must not fail the request.
+    transaction.on_commit(partial(signal.send_robust, sender=User, user=user))

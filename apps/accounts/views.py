@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth import login
 from django.contrib.auth.views import LoginView, LogoutView, RedirectURLMixin
@@ -16,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, View
 
 from . import services, throttle
-from .forms import SignUpForm
+from .forms import SignInForm, SignUpForm
 
 
 def _attempt(request: HttpRequest, action: str) -> dict[str, str]:
@@ -54,6 +55,7 @@ class SignInView(ThrottledMixin, LoginView):
     """Django's sign-in, throttled."""
 
     template_name = "accounts/sign_in.html"
+    authentication_form = SignInForm
     redirect_authenticated_user = True
     throttle_action = "sign-in"
 
@@ -105,7 +107,7 @@ class SignUpView(ThrottledMixin, RedirectURLMixin, FormView):
             # Only a race for the name gets here: the form has checked all the rest.
             form.add_error(None, error)
             return self.form_invalid(form)
-        login(self.request, user, backend="django.contrib.auth.backends.ModelBackend")
+        login(self.request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
         messages.success(self.request, _("Welcome, %(name)s.") % {"name": user.shown_name})
         return HttpResponseRedirect(self.get_success_url())
 

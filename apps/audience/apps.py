@@ -10,10 +10,12 @@ class AudienceConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Hand ourselves to the streams app, and listen to it."""
+        """Hand ourselves to the apps below, and listen to them."""
+        from apps.accounts.ports import register_sockets
         from apps.streams.ports import register_audience
 
         from . import receivers  # noqa: F401  importing it connects the receivers
-        from .port import AudienceReader
+        from .port import AudienceReader, ViewerSockets
 
         register_audience(AudienceReader())
+        register_sockets(ViewerSockets())

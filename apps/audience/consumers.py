@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 from django.http import parse_cookie
 
 from apps.accounts.viewers import BROWSER_COOKIE
-from apps.realtime.close_codes import BAD_FRAME, FORBIDDEN, TRY_AGAIN_LATER, UNAUTHORIZED
+from apps.realtime.close_codes import BAD_FRAME, FORBIDDEN, REMOVED, TRY_AGAIN_LATER, UNAUTHORIZED
 from apps.realtime.consumers import LeanWebsocketConsumer
 from apps.realtime.outbox import Message
 from apps.realtime.tokens import TokenError
@@ -70,7 +70,10 @@ class ViewerConsumer(_Returning):
             return await self.reject(code, f"token_{reason}", "ask for a new token")
         if claims.stream_id != stream_id:
             return await self.reject(FORBIDDEN, "token_other_stream", "this token is for another stream")
-        self._runtime = audience_runtime()
+        runtime = audience_runtime()
+        if runtime.removals.is_banned(claims.viewer_id):
+            return await self.reject(REMOVED, "banned", "this account may not watch now")
+        self._runtime = runtime
         self.session = self._runtime.edge.session_make(
             session_id=claims.session_id, viewer_id=claims.viewer_id, stream_id=stream_id
         )

@@ -1,4 +1,4 @@
-"""What the audience does for the streams app below it: live counts and viewer tokens, through apps.streams.ports."""
+"""What the audience does for the apps below it: live counts and viewer tokens for streams, sockets for accounts."""
 
 import secrets
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from apps.accounts.viewers import ViewerIdentity
 from apps.streams.ports import AudienceUnavailable, Counts
 
-from . import selectors
+from . import removal_services, selectors
 from .tokens import viewer_token_make
 
 
@@ -43,3 +43,11 @@ class AudienceReader:
             session_id=secrets.token_hex(8),
             browser_id=identity.browser_id,
         )
+
+
+class ViewerSockets:
+    """Sockets of viewers as the accounts app sees them."""
+
+    def viewer_disconnect(self, *, viewer_id: str, stream_id: int | None, reason: str) -> None:
+        """Close all sockets of a viewer, on one stream or on all."""
+        removal_services.viewer_disconnect(viewer_id=viewer_id, stream_id=stream_id, reason=reason)

@@ -17,6 +17,7 @@ from apps.realtime.metrics import REDIS_FAILURES
 
 from . import store
 from .edge import Edge, LocalStream, Seat, epoch_ms
+from .removals import Removals
 from .selectors import slices
 from .sessions import BEAT_EVERY_S, seoul_day
 
@@ -26,10 +27,11 @@ CALLS_AT_ONCE = 4
 
 
 class Pulse:
-    """Heartbeats and reports of one edge."""
+    """Heartbeats and reports of one edge, and a look at who was sent away."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, removals: Removals | None = None) -> None:
         self._edge = edge
+        self._removals = removals or Removals(edge)
         self._second = 0
 
     async def run(self) -> None:
@@ -122,7 +124,7 @@ class Pulse:
         )
 
     async def report(self) -> None:
-        """Register this process, alive now."""
+        """Register this process, alive now, and hear who was sent away."""
         about: dict[str, str | int] = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -130,9 +132,11 @@ class Pulse:
             "sockets": open_sockets(),
             "sessions": self._edge.sessions_held(),
         }
-        replies = await redis.run(store.server_report(server=self._edge.server, now_ms=epoch_ms(), about=about))
+        report = store.server_report(server=self._edge.server, now_ms=epoch_ms(), about=about)
+        replies = await redis.run([*report, *self._removals.look()])
         if error := redis.first_error(replies):
             raise error
+        self._removals.looked(replies[len(report) :])
         if store.server_is_new(replies):
             # Redis had not heard of this process: if it was wiped, everything of ours is gone with it.
             for stream in self._edge.streams.values():

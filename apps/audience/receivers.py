@@ -1,4 +1,4 @@
-"""What the audience does when a stream starts, changes or ends.
+"""What the audience does when a stream starts, changes or ends, and when a user is banned.
 
 Redis may be away just then: the row is committed and true, and catalog_rebuild brings Redis in line within half a
 minute.
@@ -10,10 +10,12 @@ from typing import Any
 from django.dispatch import receiver
 from redis.exceptions import RedisError
 
+from apps.accounts.models import User
+from apps.accounts.signals import user_banned, user_unbanned
 from apps.streams.models import Stream
 from apps.streams.signals import stream_changed, stream_ended, stream_started
 
-from . import services
+from . import removal_services, services
 
 logger = logging.getLogger(__name__)
 
@@ -34,3 +36,15 @@ def close_stream(sender: Any, stream: Stream, **kwargs: Any) -> None:
         services.stream_close(stream_id=stream.pk, category_id=stream.category_id)
     except (RedisError, OSError):
         logger.warning("stream %s is closed later: Redis is away", stream.pk, exc_info=True)
+
+
+@receiver(user_banned)
+def ban_viewer(sender: Any, user: User, **kwargs: Any) -> None:
+    """Close the user's sockets and refuse the tokens that the user still holds."""
+    removal_services.viewer_ban(user=user)
+
+
+@receiver(user_unbanned)
+def unban_viewer(sender: Any, user: User, **kwargs: Any) -> None:
+    """Take the user's tokens again."""
+    removal_services.viewer_unban(user=user)

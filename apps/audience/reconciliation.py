@@ -7,6 +7,7 @@ was announced. State lives in Redis, so passes may run twice, late, or on two ma
 not registered counts for nothing: a dead server leaves no ghosts.
 """
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,9 @@ def audience_reconcile(*, now_ms: int | None = None) -> Reconciled:
                 asked += _ask(stream_id, audit, at_ms)
     _forget_silent_servers(at_ms)
     DRIFT.set(drift)
-    return Reconciled(len(listings), drift, asked, repaired)
+    found = Reconciled(len(listings), drift, asked, repaired)
+    redis.ask_now([store.reconciled_put(at_ms=at_ms, **dataclasses.asdict(found))])
+    return found
 
 
 def _ask(stream_id: int, audit: Audit, at_ms: int) -> bool:

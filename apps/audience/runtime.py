@@ -19,6 +19,7 @@ from .directory import DirectoryBoard, DirectorySeat
 from .edge import Edge, Seat
 from .metrics import LOOP_FAILURES
 from .pulse import Pulse
+from .removals import Removals
 
 # Sockets closed in one go while draining, and the window in which a tab comes back: neither the loop here nor the
 # servers that take them over see all of them at once.
@@ -48,7 +49,8 @@ class AudienceRuntime:
     def __init__(self) -> None:
         self.edge = Edge()
         self.board = Board(self.edge)
-        self.pulse = Pulse(self.edge)
+        self.removals = Removals(self.edge)
+        self.pulse = Pulse(self.edge, self.removals)
         self.directory = DirectoryBoard()
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -68,6 +70,7 @@ class AudienceRuntime:
         return {
             "stream.ended": lambda event: self.edge.end_soon(event["stream"]),
             "stream.announce": lambda event: self._announce_soon(event["stream"]),
+            **dict.fromkeys(("viewer.banned", "viewer.unbanned", "viewer.removed"), self.removals.heard),
         }
 
     def _announce_soon(self, stream_id: int) -> None:

@@ -3,7 +3,7 @@
 Every function here builds a command (to be sent by `apps.realtime.redis`) or reads a reply; none does I/O. One stream's
 keys share the hash tag {S}, so that a Cluster holds them in one slot and a script may touch them all. The sessions that
 server processes hold are the truth; all of this is an index over them, and announcing them again rebuilds it. Sessions
-that are over wait for the database in keys of their own: see past_store.py.
+that are over wait for the database in keys of their own: see past_store.py. Who was sent away: removal_store.py.
 
 Keys of one stream S:
     hb:{S}                    sorted set   session -> epoch ms when last heard of; silence is a range, not a scan
@@ -26,6 +26,7 @@ Keys of the house, each in one slot:
     live:{streams}:ranking:all            sorted set   stream -> viewers, as of the last sweep
     live:{streams}:ranking:category:<id>  sorted set   the same of one category
     live:{streams}:viewers                number       viewers of all live streams, as of the last sweep
+    live:{streams}:reconciled             hash         what the last pass of reconciliation found, and its epoch ms
     edge:{servers}            sorted set   server process -> epoch ms of its last report
     edge:{servers}:<process>  hash         what it said of itself: host, pid, role, sockets, sessions
 """
@@ -63,6 +64,7 @@ PROCESS_KEPT_S = 600
 CATALOG = "live:{streams}:catalog"
 HOUSE = "live:{streams}:viewers"
 CATEGORIES = "live:{streams}:categories"
+RECONCILED = "live:{streams}:reconciled"
 SERVERS = "edge:{servers}"
 
 
@@ -385,3 +387,51 @@ def servers_since(epoch_ms: int) -> Command:
 def servers_silent(epoch_ms: int) -> Command:
     """Server processes that have not reported since then."""
     return ("ZRANGEBYSCORE", SERVERS, "-inf", f"({epoch_ms}")
+
+
+def server_about(server: str) -> Command:
+    """What a server process said of itself; see `about_read`."""
+    return ("HGETALL", f"{SERVERS}:{server}")
+
+
+def servers_heard(epoch_ms: int) -> Command:
+    """Server processes that reported since then, with the epoch ms of their reports; see `servers_heard_read`."""
+    return ("ZRANGE", SERVERS, epoch_ms, "+inf", "BYSCORE", "WITHSCORES")
+
+
+def servers_heard_read(reply: Sequence[Any]) -> dict[str, int]:
+    """Server process -> epoch ms of its last report, by either protocol version."""
+    return {server.decode(): int(float(at_ms)) for server, at_ms in pairs(reply)}
+
+
+def about_read(reply: dict[bytes, bytes] | Sequence[bytes]) -> dict[str, str]:
+    """A hash as text."""
+    return {name.decode(): value.decode() for name, value in pairs(reply)}
+
+
+def pairs(reply: Any) -> Iterable[tuple[Any, Any]]:
+    """A hash, or members with their scores, by either protocol version: a mapping, pairs, or all in a row."""
+    if isinstance(reply, dict):
+        return reply.items()
+    if reply and isinstance(reply[0], (list, tuple)):
+        return [(first, second) for first, second in reply]
+    return zip(reply[::2], reply[1::2], strict=True)
+
+
+# --- the house: reconciliation --------------------------------------------------------------------------------------
+
+
+def reconciled_put(*, at_ms: int, streams: int, drift: int, asked: int, repaired: int) -> Command:
+    """Note what a pass of reconciliation found."""
+    figures = ("streams", streams, "drift", drift, "asked", asked, "repaired", repaired)
+    return ("HSET", RECONCILED, "at_ms", at_ms, *figures)
+
+
+def reconciled() -> Command:
+    """What the last pass found; see `about_read`."""
+    return ("HGETALL", RECONCILED)
+
+
+def live_count() -> Command:
+    """How many live streams the catalogue has."""
+    return ("HLEN", CATALOG)

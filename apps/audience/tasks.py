@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from . import reconciliation, services
+from . import reconciliation, removal_services, services
 
 
 @shared_task
@@ -13,7 +13,8 @@ def sweep() -> None:
 
 @shared_task
 def reindex() -> None:
-    """Every half minute: the catalogue of live streams follows the database."""
+    """Every half minute: the catalogue of live streams and the bans that servers know follow the database."""
+    removal_services.bans_restate()
     services.catalog_rebuild()
 
 

@@ -37,6 +37,7 @@ class Broadcaster(models.Model):
         ordering = ["name", "id"]
         verbose_name = _("broadcaster")
         verbose_name_plural = _("broadcasters")
+        indexes = [models.Index(fields=["name"], name="broadcasters_by_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -125,6 +126,9 @@ class Stream(models.Model):
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     peak_viewers = models.PositiveIntegerField(_("peak viewers"), default=0)
     total_viewers = models.PositiveIntegerField(_("total viewers"), default=0)
+    # Featured while this is set, the end is empty or still to come, and the stream is live.
+    featured_order = models.PositiveSmallIntegerField(_("place among the featured"), null=True, blank=True)
+    featured_until = models.DateTimeField(_("featured until"), null=True, blank=True)
     # The broadcaster while live, else NULL; unique below. MariaDB and MySQL have no partial unique index, but a unique
     # index holds any number of NULLs. The database computes it, so no writer can forget it.
     live_key = models.GeneratedField(
@@ -151,7 +155,13 @@ class Stream(models.Model):
             models.Index(fields=["status", "started_at"], name="streams_live"),
             models.Index(fields=["category", "status", "started_at"], name="streams_live_by_category"),
             models.Index(fields=["broadcaster", "started_at"], name="streams_by_broadcaster"),
+            models.Index(fields=["featured_order"], name="streams_featured"),
+            # The admin's list: all there ever were, newest first, and found by the beginning of a title.
+            models.Index(fields=["started_at"], name="streams_by_start"),
+            models.Index(fields=["category", "started_at"], name="streams_by_category"),
+            models.Index(fields=["title"], name="streams_by_title"),
         ]
+        permissions = [("feature_stream", "Can put streams first in the directory")]
 
     def __str__(self) -> str:
         return self.title
@@ -168,6 +178,12 @@ class Stream(models.Model):
     def is_protected(self) -> bool:
         """Whether viewers need a pass. The final figures of a stream that has ended are for everybody."""
         return self.is_live and self.zone_id is not None
+
+    @property
+    def is_featured(self) -> bool:
+        """Whether the directory shows it before all that are not."""
+        is_over = self.featured_until is not None and self.featured_until <= timezone.now()
+        return self.is_live and self.featured_order is not None and not is_over
 
     @property
     def duration(self) -> timedelta:

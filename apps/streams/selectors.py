@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from apps.accounts.models import User
 
@@ -70,19 +71,45 @@ def live_find(*, category: Category | None = None, query: str = "") -> LiveStrea
     return LiveStreams(category=category, rows=rows, total=len(found), found=found)
 
 
-def directory(*, streams: LiveStreams, offset: int = 0, limit: int = 24) -> Directory:
-    """Some of these streams, most viewers first; newest first when the audience cannot be asked."""
+def featured_now() -> QuerySet[Stream]:
+    """Streams that are featured at this moment, in their order."""
+    return (
+        Stream.objects.filter(featured_order__isnull=False, status=StreamStatus.LIVE)
+        .filter(Q(featured_until__isnull=True) | Q(featured_until__gt=timezone.now()))
+        .order_by("featured_order", "-started_at", "-id")
+    )
+
+
+def directory(*, streams: LiveStreams, offset: int = 0, limit: int = 24, featured_first: bool = False) -> Directory:
+    """Some of these streams, most viewers first; newest first when the audience cannot be asked.
+
+    With `featured_first` those that are featured come before all others, in their own order; a search stays a search.
+    """
+    featured = _featured_ids(streams) if featured_first and streams.found is None else []
     try:
-        ids = _ids_by_viewers(streams, offset=offset, limit=limit)
+        ids = _ids_by_viewers(streams, featured, offset=offset, limit=limit)
         counts = ports.audience().counts(ids)
     except ports.AudienceUnavailable:
-        ids = list(_ids_newest_first(streams)[offset : offset + limit])
-        cards = [StreamCard(stream, None, None) for stream in _in_order(streams, ids)]
+        ids = _behind_featured(list(_ids_newest_first(streams)[: offset + limit + len(featured)]), featured)
+        cards = [StreamCard(stream, None, None) for stream in _in_order(streams, ids[offset : offset + limit])]
         return Directory(cards, counts_available=False)
     cards = [StreamCard(one, counts[one.pk].current, counts[one.pk].peak) for one in _in_order(streams, ids)]
     # The ranking may be some seconds older than the counts; within a page the order follows what the page says.
-    cards.sort(key=lambda card: -(card.viewers or 0))
+    places = {pk: place for place, pk in enumerate(featured)}
+    cards.sort(key=lambda card: (places.get(card.stream.pk, len(places)), -(card.viewers or 0)))
     return Directory(cards, counts_available=True)
+
+
+def _featured_ids(streams: LiveStreams) -> list[int]:
+    rows = featured_now()
+    if streams.category is not None:
+        rows = rows.filter(category=streams.category)
+    return list(rows.values_list("pk", flat=True))
+
+
+def _behind_featured(ids: list[int], featured: list[int]) -> list[int]:
+    known = set(featured)
+    return featured + [pk for pk in ids if pk not in known]
 
 
 def _in_order(streams: LiveStreams, ids: list[int]) -> list[Stream]:
@@ -95,12 +122,18 @@ def _ids_newest_first(streams: LiveStreams) -> Sequence[int] | QuerySet[Stream, 
     return streams.found if streams.found is not None else streams.rows.values_list("pk", flat=True)
 
 
-def _ids_by_viewers(streams: LiveStreams, *, offset: int, limit: int) -> list[int]:
+def _ids_by_viewers(streams: LiveStreams, featured: list[int], *, offset: int, limit: int) -> list[int]:
     category_id = streams.category.pk if streams.category else None
-    if streams.found is None:
+    if streams.found is None and not featured:
         page = ports.audience().ranking(category_id=category_id, offset=offset, limit=limit)
         if len(page) == limit:
             return page
+    elif streams.found is None and offset + limit <= RANKING_DEPTH:
+        # From the top, because the featured ones stand somewhere in it, and pages must neither repeat nor leave out.
+        depth = offset + limit
+        page = _behind_featured(ports.audience().ranking(category_id=category_id, offset=0, limit=depth), featured)
+        if len(page) >= depth:
+            return page[offset:depth]
     # A search, or the end of the ranking. Streams that nobody has entered yet may be missing from the ranking, and
     # after a wipe of Redis all are, for a heartbeat: they follow the ranked ones, newest first.
     newest_first = list(_ids_newest_first(streams))
@@ -109,7 +142,7 @@ def _ids_by_viewers(streams: LiveStreams, *, offset: int, limit: int) -> list[in
     ranked = [pk for pk in ranking if pk in known]
     behind = known.difference(ranked)
     ordered = ranked + [pk for pk in newest_first if pk in behind]
-    return ordered[offset : offset + limit]
+    return _behind_featured(ordered, featured)[offset : offset + limit]
 
 
 def house_viewers() -> int | None:

@@ -17,6 +17,7 @@ from apps.waitingroom.models import Zone
 
 from . import ports, signals
 from .models import Broadcaster, Category, Stream, StreamStatus
+from .selectors import featured_now
 
 
 class StreamAlreadyLive(Exception):
@@ -31,6 +32,10 @@ class StreamIsOver(Exception):
     """The stream has ended, and ended is final."""
 
 
+class FeaturedFull(Exception):
+    """As many streams are featured as may be."""
+
+
 class Unchanged(Enum):
     """Stands for a value that the caller leaves as it is, where None is a value."""
 
@@ -38,6 +43,9 @@ class Unchanged(Enum):
 
 
 UNCHANGED = Unchanged.UNCHANGED
+
+# The featured ones share the directory's first page with the rest.
+FEATURED_MAX = 12
 
 
 def category_ensure(*, slug: str, name: str, name_ko: str = "", position: int = 0) -> Category:
@@ -162,11 +170,43 @@ def stream_end(*, stream: Stream) -> bool:
         ended_at=timezone.now(),
         peak_viewers=figures.peak,
         total_viewers=figures.total,
+        featured_order=None,
+        featured_until=None,
     )
     stream.refresh_from_db()
     if closed:
         _announce(signals.stream_ended, stream)
     return bool(closed)
+
+
+def stream_feature(*, stream: Stream, order: int, until: datetime | None = None) -> Stream:
+    """Put a live stream before all others in the directory, by `order` among those featured, until then or its end.
+
+    Doing it again changes order and end. Raises StreamIsOver, FeaturedFull past FEATURED_MAX, or a ValidationError for
+    an end that has passed; nothing is written then.
+    """
+    now = timezone.now()
+    if until is not None and until <= now:
+        raise ValidationError({"featured_until": _("The end lies in the future.")})
+    stream.featured_order, stream.featured_until = order, until
+    stream.clean_fields()
+    if featured_now().exclude(pk=stream.pk).count() >= FEATURED_MAX:
+        raise FeaturedFull(f"{FEATURED_MAX} streams are featured")
+    changed = Stream.objects.filter(pk=stream.pk, status=StreamStatus.LIVE).update(
+        featured_order=order, featured_until=until
+    )
+    if not changed:
+        raise StreamIsOver(f"stream {stream.pk} has ended")
+    return stream
+
+
+def stream_unfeature(*, stream: Stream) -> bool:
+    """Put a stream back among the others. True when it was featured; repeating changes nothing."""
+    changed = Stream.objects.filter(pk=stream.pk, featured_order__isnull=False).update(
+        featured_order=None, featured_until=None
+    )
+    stream.refresh_from_db()
+    return bool(changed)
 
 
 def _final_figures(stream: Stream) -> ports.Counts:

@@ -51,7 +51,9 @@ def _listing(category: Category | None, form: SearchForm, query: str, number: st
     page = Paginator(range(streams.total), CARDS_PER_PAGE).get_page(number)
     shown = selectors.Directory([], counts_available=True)
     if streams.total:
-        shown = selectors.directory(streams=streams, offset=page.start_index() - 1, limit=CARDS_PER_PAGE)
+        shown = selectors.directory(
+            streams=streams, offset=page.start_index() - 1, limit=CARDS_PER_PAGE, featured_first=True
+        )
     chosen = {"q": query, "category": category.slug if category else ""}
     context = {
         "cards": shown.cards,

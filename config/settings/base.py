@@ -160,6 +160,7 @@ ZONE_STATISTICS_KEPT_DAYS = int(os.environ.get("ZONE_STATISTICS_KEPT_DAYS", "400
 # --- accounts, languages, files -----------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["apps.accounts.backends.AccountBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")

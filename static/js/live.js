@@ -75,9 +75,9 @@ function onState({ name, why, until: when }) {
     tick();
   } else if (name === "stopped" && why === "ended") ended();
   else if (name === "stopped") {
-    show("stopped", why === "elsewhere" ? texts.elsewhere : texts.gone);
+    show("stopped", texts[why]);
     fresh.textContent = "";
-    again.hidden = false;
+    again.hidden = why === "removed";
   }
 }
 

@@ -8,7 +8,7 @@
  *   network that vanished does not close a socket.
  *
  * States given to `onState`: {name: "connecting"} · {name: "open"} · {name: "waiting", until, why} with why one of
- * "lost", "draining", "full" · {name: "stopped", why} with why one of "ended", "elsewhere", "gone".
+ * "lost", "draining", "full" · {name: "stopped", why} with why one of "ended", "elsewhere", "gone", "removed".
  */
 
 const BASE_MS = 500;
@@ -26,10 +26,16 @@ const CLOSE = {
   unknown: 4404,
   elsewhere: 4409,
   ended: 4410,
+  removed: 4423,
   draining: 1012,
   full: 1013,
 };
-const FINAL = { [CLOSE.unknown]: "gone", [CLOSE.elsewhere]: "elsewhere", [CLOSE.ended]: "ended" };
+const FINAL = {
+  [CLOSE.unknown]: "gone",
+  [CLOSE.elsewhere]: "elsewhere",
+  [CLOSE.ended]: "ended",
+  [CLOSE.removed]: "removed",
+};
 
 /** Full jitter: anywhere between nothing and the bound, so that a crowd that lost a server does not return as one. */
 export function jittered(boundMs) {

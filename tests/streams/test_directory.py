@@ -159,7 +159,7 @@ def test_a_page_takes_few_queries_however_many_cards(
 ):
     for _ in range(30):
         house.seat(new_stream(), 5)
-    with django_assert_num_queries(3):  # count, rows of the page, categories
+    with django_assert_num_queries(4):  # count, featured, rows of the page, categories
         client.get("/")
     assert house.counts_calls == 1
 
