@@ -17,6 +17,7 @@ from apps.realtime.metrics import REDIS_FAILURES
 
 from . import store
 from .edge import Edge, LocalStream, Seat, epoch_ms
+from .metrics import failures
 from .removals import Removals
 from .selectors import slices
 from .sessions import BEAT_EVERY_S, seoul_day
@@ -131,6 +132,7 @@ class Pulse:
             "role": settings.ROLE,
             "sockets": open_sockets(),
             "sessions": self._edge.sessions_held(),
+            "failures": failures(),
         }
         report = store.server_report(server=self._edge.server, now_ms=epoch_ms(), about=about)
         replies = await redis.run([*report, *self._removals.look()])

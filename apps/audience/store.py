@@ -28,7 +28,8 @@ Keys of the house, each in one slot:
     live:{streams}:viewers                number       viewers of all live streams, as of the last sweep
     live:{streams}:reconciled             hash         what the last pass of reconciliation found, and its epoch ms
     edge:{servers}            sorted set   server process -> epoch ms of its last report
-    edge:{servers}:<process>  hash         what it said of itself: host, pid, role, sockets, sessions
+    edge:{servers}:<process>  hash         what it said of itself: host, pid, role, sockets, sessions,
+                                           failures since it began
 """
 
 import json
