@@ -157,6 +157,17 @@ GATE_JOINS_PER_ADDRESS_S = int(os.environ.get("GATE_JOINS_PER_ADDRESS_S", "500")
 # Days that the minutes of zone_statistics are kept; 0 keeps all of them.
 ZONE_STATISTICS_KEPT_DAYS = int(os.environ.get("ZONE_STATISTICS_KEPT_DAYS", "400"))
 
+# --- alerts -------------------------------------------------------------------------------------------------------
+
+# Where this site is, for links in notices, such as https://live.example; empty: notices have no links.
+SITE_ADDRESS = os.environ.get("SITE_ADDRESS", "").rstrip("/")
+# Services that notices may be sent through, by the scheme of an Apprise address.
+ALERT_SCHEMES = os.environ.get("ALERT_SCHEMES", "slack,workflow,workflows,mailto,mailtos,jsons").split(",")
+# Hosts that notices may be sent to although they aren't public ones, such as the company's own mail server.
+ALERT_INTERNAL_HOSTS = [host for host in os.environ.get("ALERT_INTERNAL_HOSTS", "").lower().split(",") if host]
+# Days that alerts which are over are kept; 0 keeps all of them.
+ALERTS_KEPT_DAYS = int(os.environ.get("ALERTS_KEPT_DAYS", "400"))
+
 # --- accounts, languages, files -----------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -206,6 +217,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
+    # At lower levels these tell whole addresses of alert channels, which are secrets.
+    "loggers": {"apprise": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
 }
 
 # --- role gate ----------------------------------------------------------------------------------------------------
