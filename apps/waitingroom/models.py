@@ -202,7 +202,8 @@ class ZoneStatistic(models.Model):
     accord, `refused` requests to join while the zone took nobody (who asks again counts again, so these are polls and
     not people), `would_wait` entries in mode observe that would have had to wait. `waiting` is the length of the line,
     as last seen in that minute. `wait_p50` and so on are seconds that those
-    who entered had waited, within a tenth; null if nobody did.
+    who entered had waited, within a tenth; null if nobody did. `waits` counts them by bucket, {"bucket": entries}, so
+    that minutes can be added up; see statistics.wait_quantile.
     """
 
     # No foreign key: rows outlive their zone, and the table can be partitioned by time.
@@ -219,6 +220,7 @@ class ZoneStatistic(models.Model):
     wait_p50 = models.PositiveIntegerField(_("half waited at most"), null=True)
     wait_p90 = models.PositiveIntegerField(_("nine in ten waited at most"), null=True)
     wait_p99 = models.PositiveIntegerField(_("99 in 100 waited at most"), null=True)
+    waits: Any = models.JSONField(_("waits"), default=dict)
 
     class Meta:
         db_table = "zone_statistics"

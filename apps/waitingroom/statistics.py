@@ -67,7 +67,7 @@ def statistics_write(*, now: datetime) -> int:
     for part in slices(list(due), ZONES_AT_ONCE):
         rows, complete = _read([(zone_id, minute) for zone_id in part for minute in due[zone_id]])
         with transaction.atomic():
-            bulk_upsert(ZoneStatistic, rows, update=["waiting", *QUANTILES], greatest=COUNTS)
+            bulk_upsert(ZoneStatistic, rows, update=["waiting", *QUANTILES, "waits"], greatest=COUNTS)
             Zone.objects.filter(pk__in=[zone_id for zone_id in part if zone_id in complete]).update(
                 counted_to=_moment(last_closed)
             )
@@ -96,6 +96,7 @@ def _row(zone_id: str, minute: int, counted: store.ZoneMinute) -> Row:
         "waiting": counted.waiting,
         **{name: getattr(counted, name) for name in COUNTS},
         **{name: wait_quantile(counted.waits, share) for name, share in QUANTILES.items()},
+        "waits": {str(bucket): counted.waits[bucket] for bucket in sorted(counted.waits)},
     }
 
 

@@ -1,0 +1,253 @@
+"""Reports: sums that are exact over the table and Redis, events from start to empty line, a chart and a file."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.waitingroom import reports
+from apps.waitingroom.models import ChangeAction, Zone, ZoneChange, ZoneStatistic
+from apps.waitingroom.report_chart import BOTTOM, HEIGHT, LEFT, MOST_POINTS, RIGHT, TOP, WIDTH, chart_of
+from apps.waitingroom.reports import Minute, Opening, event_end, report_csv, report_make
+from apps.waitingroom.statistics import statistics_write, wait_quantile
+from tests.services.redis_server import RedisServer
+from tests.waitingroom.zones import ask, zone_make
+
+NOON = datetime(2026, 12, 24, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+database = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def minute_of(number: int, **counted: Any) -> Minute:
+    zero = dict.fromkeys(("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting"), 0)
+    return Minute(minute=at(number), **{**zero, **counted})
+
+
+def happened(zone: Zone, number: int, **counted: int) -> None:
+    """Put a minute's counts where the line's scripts put them."""
+    flat = [part for name, value in counted.items() for part in (name.replace("wait_", "wait:"), value)]
+    ask(("HSET", f"line:{{{zone.pk}}}:stats:{int(NOON.timestamp()) // 60 + number}", *flat))
+
+
+# --- sums -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_span_says_so() -> None:
+    found = report_make(start=NOON, end=at(60), minutes=[])
+    assert (found.arrivals, found.admitted, found.abandoned, found.peak, found.fastest) == (0, 0, 0, 0, 0)
+    assert (found.waits, found.peak_at, found.fastest_at, found.abandoned_percent) == (
+        (None, None, None),
+        None,
+        None,
+        None,
+    )
+
+
+def test_sums_of_minutes() -> None:
+    found = report_make(
+        start=NOON,
+        end=at(3),
+        minutes=[
+            minute_of(0, joins=1_000, entries=60, waiting=940, waits={0: 60}),
+            minute_of(1, joins=200, entries=60, left=30, evicted=10, refused=5, waiting=1_040, waits={47: 60}),
+            minute_of(2, entries=61, waiting=979, would_wait=2, waits={55: 61}),
+        ],
+    )
+    assert (found.arrivals, found.admitted, found.left, found.evicted, found.abandoned) == (1_200, 181, 30, 10, 40)
+    assert (found.refused, found.would_wait, found.abandoned_percent) == (5, 2, 3.3)
+    assert (found.peak, found.peak_at, found.fastest, found.fastest_at) == (1_040, at(1), 61, at(2))
+    assert found.waits == (63, 127, 127)
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 130), st.integers(1, 50), max_size=8), max_size=6))
+def test_waits_of_a_span_are_those_of_all_who_entered_in_it(minutes: list[dict[int, int]]) -> None:
+    """Whatever minutes they entered in; averaging the minutes' own quantiles would not be that."""
+    together: dict[int, int] = {}
+    for waits in minutes:
+        for bucket, count in waits.items():
+            together[bucket] = together.get(bucket, 0) + count
+    parts = [minute_of(number, waits=waits) for number, waits in enumerate(minutes)]
+    found = report_make(start=NOON, end=at(10), minutes=parts)
+    assert found.waits == tuple(wait_quantile(together, share) for share in (0.5, 0.9, 0.99))
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+class TestReading:
+    """From the table, and from Redis what no job has written yet."""
+
+    pytestmark = database
+
+    def test_each_minute_is_counted_once_wherever_it_is(self) -> None:
+        zone = zone_make()
+        for number in range(5):
+            happened(zone, number, joins=10 + number, entries=number, waiting=100, wait_3=number + 1)
+        statistics_write(now=at(3.1))  # minutes 0 to 2
+        assert ZoneStatistic.objects.count() == 3
+        found = reports.report(zone_id=zone.pk, start=NOON, end=at(10), now=at(4.5))
+        assert [one.minute for one in found.minutes] == [at(number) for number in range(5)]
+        assert (found.arrivals, found.admitted) == (10 + 11 + 12 + 13 + 14, 0 + 1 + 2 + 3 + 4)
+        assert [dict(one.waits) for one in found.minutes] == [{3: number + 1} for number in range(5)]
+        statistics_write(now=at(6))
+        again = reports.report(zone_id=zone.pk, start=NOON, end=at(10), now=at(7))
+        assert (again.arrivals, again.admitted, again.waits) == (found.arrivals, found.admitted, found.waits)
+
+    def test_only_what_lies_in_the_span(self) -> None:
+        zone, other = zone_make(), zone_make("other")
+        for number in range(-2, 6):
+            happened(zone, number, joins=1)
+            happened(other, number, joins=100)
+        statistics_write(now=at(2.1))
+        found = reports.report(zone_id=zone.pk, start=at(0), end=at(4), now=at(6))
+        assert [one.minute for one in found.minutes] == [at(number) for number in range(4)]
+        assert found.arrivals == 4
+
+    def test_without_redis_it_tells_what_is_written(
+        self, private_redis: RedisServer, use_redis: Callable[[str], str]
+    ) -> None:
+        use_redis(private_redis.url)
+        zone = zone_make()
+        happened(zone, 0, joins=7)
+        happened(zone, 1, joins=9)
+        statistics_write(now=at(1.1))
+        private_redis.stop()
+        assert reports.report(zone_id=zone.pk, start=NOON, end=at(5), now=at(2)).arrivals == 7
+
+    def test_a_row_from_before_histograms_keeps_its_quantiles(self) -> None:
+        zone = zone_make()
+        counts = dict.fromkeys(("joins", "evicted", "left", "refused", "waiting", "would_wait"), 0)
+        ZoneStatistic.objects.create(
+            zone_id=zone.pk, minute=NOON, entries=5, wait_p50=10, wait_p90=20, wait_p99=30, **counts
+        )
+        (one,) = reports.report(zone_id=zone.pk, start=NOON, end=at(1), now=at(9)).minutes
+        assert (one.wait_p50, one.wait_p90, one.wait_p99, dict(one.waits)) == (10, 20, 30, {})
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+def busy(*numbers: int) -> list[Minute]:
+    return [minute_of(number, waiting=5) for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "now", "end"),
+    [
+        ([], 5, (at(5), False)),  # nobody came yet
+        ([], 60, (at(1), True)),  # nobody came at all
+        (busy(*range(30)), 31, (at(31), False)),
+        (busy(*range(30)), 45, (at(30), True)),
+        (busy(*range(30), *range(40, 50)), 90, (at(50), True)),  # a pause that is too short
+        (busy(*range(30), *range(46, 50)), 90, (at(30), True)),  # the next crowd is another matter
+        ([*busy(-5, 0), minute_of(1, entries=9), minute_of(2, joins=1)], 90, (at(3), True)),
+        (busy(*range(2_000)), 3_000, (at(24 * 60), True)),
+    ],
+)
+def test_an_event_ends_when_its_line_stays_empty(
+    minutes: Sequence[Minute], now: float, end: tuple[datetime, bool]
+) -> None:
+    assert event_end(opens_at=NOON, minutes=minutes, now=at(now)) == end
+
+
+class TestOpenings:
+    """Which schedules came to pass, by what was done to the zone."""
+
+    pytestmark = database
+
+    def note(self, number: float, **after: datetime | None) -> None:
+        told = {name: moment and moment.isoformat() for name, moment in after.items()}
+        change = ZoneChange.objects.create(
+            zone_id="concert", version=1, action=ChangeAction.CHANGED, before={}, after=told
+        )
+        ZoneChange.objects.filter(pk=change.pk).update(at=at(number))
+
+    def found(self, now: float) -> list[Opening]:
+        return reports.openings_of(zone_id="concert", now=at(now))
+
+    def test_moved_and_cancelled_openings_are_none(self) -> None:
+        self.note(0, opens_at=at(100), prequeue_from=at(90))
+        self.note(10, opens_at=at(50))  # moved; the pre-queue with it
+        self.note(20, prequeue_from=at(40))
+        self.note(60, opens_at=at(200), prequeue_from=None)
+        self.note(70, opens_at=at(210))  # moved once more
+        self.note(71, mode=None)
+        self.note(300, opens_at=at(400))
+        self.note(350, opens_at=None)  # called off
+        first = Opening(start=at(40), opens_at=at(50))
+        second = Opening(start=at(210), opens_at=at(210))
+        assert self.found(500) == [second, first]
+        assert self.found(209) == [first]
+        assert self.found(210) == [second, first]
+
+    def test_only_the_latest_are_told_of(self) -> None:
+        for number in range(0, 300, 10):
+            self.note(number, opens_at=at(number + 5))
+        found = self.found(1_000)
+        assert [one.opens_at for one in found] == [at(number + 5) for number in range(290, 190, -10)]
+
+    def test_the_event_of_an_opening(self) -> None:
+        zone = zone_make()
+        for number in range(2, 20):
+            happened(zone, number, joins=1, waiting=20 - number)
+        event = reports.event_of(zone_id=zone.pk, opening=Opening(at(-10), at(2)), now=at(40))
+        assert event == reports.Event(start=at(-10), opens_at=at(2), end=at(20), is_over=True)
+
+
+# --- chart and file -------------------------------------------------------------------------------------------------
+
+
+def points(path: str) -> list[tuple[str, float]]:
+    return [(part[0], float(part[1:].split()[-1])) for part in re.findall(r"[MVHZ][^MVHZ]*", path) if part != "Z"]
+
+
+@given(
+    st.integers(1, 10_080),
+    st.lists(st.tuples(st.integers(0, 10_079), st.integers(0, 2_000_000), st.integers(0, 10_000_000)), max_size=20),
+)
+def test_a_chart_stays_in_its_frame(count: int, told: list[tuple[int, int, int]]) -> None:
+    minutes = [
+        minute_of(number, waiting=waiting, entries=entries)
+        for number, waiting, entries in sorted({one[0]: one for one in told}.values())
+        if number < count
+    ]
+    found = report_make(start=NOON, end=at(count), minutes=minutes)
+    chart = chart_of(found, opens_at=at(count / 2))
+    for path in (chart.waiting, chart.entries):
+        steps = points(path)
+        assert len(steps) <= 2 * MOST_POINTS + 4
+        assert all(TOP - 0.1 <= place <= HEIGHT - BOTTOM + 0.1 for kind, place in steps if kind in "MV")
+        assert all(LEFT - 0.1 <= place <= WIDTH - RIGHT + 0.2 for kind, place in steps if kind == "H")
+    peak = min(place for kind, place in points(chart.waiting) if kind in "MV")
+    assert (peak < HEIGHT - BOTTOM) == (found.peak > 0)
+    assert int(chart.left[-1].text.replace(",", "")) >= found.peak
+    assert int(chart.right[-1].text.replace(",", "")) >= found.fastest
+    assert 1 <= len(chart.times) <= 10 or count < 2
+    assert all(LEFT <= tick.at <= WIDTH - RIGHT + 0.1 for tick in chart.times)
+
+
+def test_the_scale_is_round() -> None:
+    found = report_make(start=NOON, end=at(5), minutes=[minute_of(0, waiting=84_000, entries=1_180)])
+    chart = chart_of(found)
+    assert [tick.text for tick in chart.left] == ["0", "25,000", "50,000", "75,000", "100,000"]
+    assert [tick.text for tick in chart.right] == ["0", "500", "1,000", "1,500", "2,000"]
+    assert [tick.text for tick in chart.times] == [f"12:0{number}" for number in range(6)]
+
+
+def test_the_file_has_a_line_a_minute() -> None:
+    minutes = [minute_of(0, joins=3, waiting=2, wait_p50=1, wait_p90=2, wait_p99=3), minute_of(2, evicted=1)]
+    lines = report_csv(report_make(start=NOON, end=at(3), minutes=minutes)).split("\r\n")
+    assert lines == [
+        "\ufeffminute,joins,entries,left,evicted,refused,would_wait,waiting,wait_p50,wait_p90,wait_p99",
+        "2026-12-24T12:00:00Z,3,0,0,0,0,0,2,1,2,3",
+        "2026-12-24T12:02:00Z,0,0,0,1,0,0,0,,,",
+        "",
+    ]
