@@ -3,24 +3,39 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Exists, OuterRef, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.views import ChangeList
+
+from apps.accounts.big_lists import FOUND_PER_FIELD, BigListAdmin
 
 from . import selectors, services
 from .models import Broadcaster, Category, Stream, StreamStatus
+from .stream_actions import UNKNOWN, StreamActions
 
-UNKNOWN = "—"
 # What an operator may change of a live stream.
 TOLD = ("title", "category", "poster_url", "playback_url", "zone")
+
+
+class FeaturedFilter(admin.SimpleListFilter):
+    """What the directory shows first."""
+
+    title = gettext_lazy("featured")
+    parameter_name = "featured"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", gettext_lazy("Yes"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Stream]) -> QuerySet[Stream]:
+        if self.value() != "yes":
+            return queryset
+        return queryset.filter(pk__in=list(selectors.featured_now().values_list("pk", flat=True)))
 
 
 class StreamChangeList(ChangeList):
@@ -39,7 +54,7 @@ class StreamChangeList(ChangeList):
 
 
 @admin.register(Stream)
-class StreamAdmin(ModelAdmin):
+class StreamAdmin(StreamActions, BigListAdmin):
     """Broadcasts. They are started, changed while live, and ended; never deleted, for history refers to them."""
 
     list_display = (
@@ -48,24 +63,42 @@ class StreamAdmin(ModelAdmin):
         "category",
         "zone",
         "shown_status",
+        "featured",
         "viewers",
         "peak",
         "total",
         "started_at",
     )
     list_display_links = ("title",)
-    list_filter = ("status", "category", "started_at", "zone")
+    list_filter = ("status", FeaturedFilter, "category", ("zone", admin.EmptyFieldListFilter), "started_at")
     list_select_related = ("broadcaster", "category", "zone")
-    list_per_page = 50
-    # Counting a history of millions for a number that nobody reads is slow; the filtered count stays.
-    show_full_result_count = False
-    search_fields = ("title", "broadcaster__name")
+    # Columns with an index of their own: by others the whole history would have to be sorted.
+    sortable_by = ("title", "started_at")
+    prefix_fields = ("title",)
+    search_help_text = gettext_lazy(
+        "Beginning of a title or of a broadcaster's name, or a number; anywhere in them if you show live ones only."
+    )
     ordering = ("-started_at", "-id")
     autocomplete_fields = ("broadcaster", "zone")
-    actions = ("end_streams", "start_again")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return StreamChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Stream], search_term: str
+    ) -> tuple[QuerySet[Stream], bool]:
+        """By the beginning of a title or a broadcaster's name; of live streams, which are few, by any part of them."""
+        term = search_term.strip()
+        if term and request.GET.get("status__exact") == StreamStatus.LIVE:
+            found = selectors.live_find(query=term).found or []
+            return queryset.filter(pk__in=found[:FOUND_PER_FIELD]), False
+        rows, _has_twice = super().get_search_results(request, queryset, term)
+        if not term:
+            return rows, False
+        broadcasters = Broadcaster.objects.filter(name__istartswith=term).order_by().values_list("pk", flat=True)
+        theirs = queryset.order_by().filter(broadcaster__in=list(broadcasters[:FOUND_PER_FIELD]))
+        found = [*rows.order_by().values_list("pk", flat=True), *theirs.values_list("pk", flat=True)[:FOUND_PER_FIELD]]
+        return queryset.filter(pk__in=found), False
 
     def get_fields(self, request: HttpRequest, obj: Stream | None = None) -> list[str]:
         told = ["broadcaster", "category", "title", "poster_url", "playback_url", "zone"]
@@ -103,6 +136,10 @@ class StreamAdmin(ModelAdmin):
     def shown_status(self, obj: Stream) -> tuple[str, str]:
         return obj.status, obj.get_status_display()
 
+    @display(description=gettext_lazy("featured"), label="info")
+    def featured(self, obj: Stream) -> str | None:
+        return str(obj.featured_order) if obj.is_featured else None
+
     @display(description=gettext_lazy("watching now"))
     def viewers(self, obj: Any) -> int | str:
         if not obj.is_live:
@@ -121,68 +158,17 @@ class StreamAdmin(ModelAdmin):
             return obj.total_viewers
         return obj.live_counts.total if obj.live_counts else UNKNOWN
 
-    @action(description=gettext_lazy("End the chosen streams"), permissions=["change"])
-    def end_streams(self, request: HttpRequest, queryset: QuerySet[Stream]) -> HttpResponse | None:
-        """Ask first: every viewer of these streams will be sent away, and ended is final."""
-        live = list(queryset.filter(status=StreamStatus.LIVE).select_related("broadcaster"))
-        if not live:
-            self.message_user(request, _("None of the chosen streams is live."), messages.WARNING)
-            return None
-        if "confirmed" not in request.POST:
-            return self._ask_to_end(request, live)
-        ended = 0
-        for stream in live:
-            if services.stream_end(stream=stream):
-                ended += 1
-                self.log_change(request, stream, _("Ended from the list of streams."))
-        text = ngettext("%(count)d stream ended.", "%(count)d streams ended.", ended) % {"count": ended}
-        self.message_user(request, text, messages.SUCCESS)
-        return None
-
-    def _ask_to_end(self, request: HttpRequest, live: list[Stream]) -> HttpResponse:
-        counts = selectors.counts_or_none([stream.pk for stream in live])
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("End these streams?"),
-            "opts": self.model._meta,
-            "rows": [(stream, counts[stream.pk].current if stream.pk in counts else UNKNOWN) for stream in live],
-            "checkbox_name": ACTION_CHECKBOX_NAME,
-        }
-        return TemplateResponse(request, "admin/streams/stream/end_confirmation.html", context)
-
-    @action(description=gettext_lazy("Start the chosen streams again"), permissions=["add"])
-    def start_again(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:
-        """A new broadcast with the same title, category, addresses and zone; the ended one keeps its figures."""
-        started = 0
-        for old in queryset.select_related("broadcaster", "category", "zone"):
-            try:
-                stream = services.stream_start(
-                    broadcaster=old.broadcaster,
-                    category=old.category,
-                    title=old.title,
-                    poster_url=old.poster_url,
-                    playback_url=old.playback_url,
-                    zone=old.zone,
-                )
-            except services.StreamAlreadyLive:
-                text = _("%(name)s is already live.") % {"name": old.broadcaster}
-                self.message_user(request, text, messages.WARNING)
-                continue
-            started += 1
-            self.log_addition(request, stream, _("Started again after stream %(id)d.") % {"id": old.pk})
-        if started:
-            text = ngettext("%(count)d stream started.", "%(count)d streams started.", started) % {"count": started}
-            self.message_user(request, text, messages.SUCCESS)
-
 
 @admin.register(Broadcaster)
-class BroadcasterAdmin(ModelAdmin):
+class BroadcasterAdmin(BigListAdmin):
     """Channels, and which of them are on now."""
 
     list_display = ("name", "slug", "user", "live_now", "created_at")
     list_select_related = ("user",)
-    search_fields = ("name", "slug", "user__username")
-    list_filter = ("created_at",)
+    sortable_by = ("name", "slug")
+    prefix_fields = ("name", "slug", "user__username")
+    search_help_text = gettext_lazy("Beginning of a name, an address or a username; or a number.")
+    list_filter = (("user", admin.EmptyFieldListFilter),)
     autocomplete_fields = ("user",)
     prepopulated_fields = {"slug": ("name",)}
     ordering = ("name", "id")

@@ -35,6 +35,7 @@ class StreamCard:
     stream: Stream
     viewers: int | None
     peak: int | None
+    is_featured: bool = False  # shown before others because somebody chose so
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,13 @@ def directory(*, streams: LiveStreams, offset: int = 0, limit: int = 24, feature
         counts = ports.audience().counts(ids)
     except ports.AudienceUnavailable:
         ids = _behind_featured(list(_ids_newest_first(streams)[: offset + limit + len(featured)]), featured)
-        cards = [StreamCard(stream, None, None) for stream in _in_order(streams, ids[offset : offset + limit])]
+        shown = _in_order(streams, ids[offset : offset + limit])
+        cards = [StreamCard(stream, None, None, stream.pk in featured) for stream in shown]
         return Directory(cards, counts_available=False)
-    cards = [StreamCard(one, counts[one.pk].current, counts[one.pk].peak) for one in _in_order(streams, ids)]
+    cards = [
+        StreamCard(one, counts[one.pk].current, counts[one.pk].peak, one.pk in featured)
+        for one in _in_order(streams, ids)
+    ]
     # The ranking may be some seconds older than the counts; within a page the order follows what the page says.
     places = {pk: place for place, pk in enumerate(featured)}
     cards.sort(key=lambda card: (places.get(card.stream.pk, len(places)), -(card.viewers or 0)))

@@ -67,7 +67,10 @@ if (empty) awaitStreams(empty);
 
 /** Put cards in the order of their counts and let each glide from where it stood. */
 function sort() {
-  const wanted = [...grid.children].sort((a, b) => (viewers.get(b) ?? 0) - (viewers.get(a) ?? 0));
+  // Those that somebody put first stay where they are.
+  const first = [...grid.querySelectorAll("[data-featured]")];
+  const others = [...grid.querySelectorAll("[data-stream]:not([data-featured])")];
+  const wanted = [...first, ...others.sort((a, b) => (viewers.get(b) ?? 0) - (viewers.get(a) ?? 0))];
   if (wanted.every((card, index) => card === grid.children[index])) return;
   const before = new Map(wanted.map((card) => [card, card.getBoundingClientRect()]));
   const lead = grid.querySelector(".first");

@@ -192,9 +192,11 @@ def test_who_may_only_look_cannot_act(client: Client, house: PlainAudience, mina
 def test_broadcasters_show_who_is_live(desk: Client, new_stream: NewStream):
     new_stream(name="On")
     services.broadcaster_ensure(name="Silent", slug="silent")
-    change_list = desk.get("/admin/streams/broadcaster/", {"q": "n"}).context["cl"]
+    change_list = desk.get("/admin/streams/broadcaster/").context["cl"]
     shown = [(b.name, change_list.model_admin.live_now(b)) for b in change_list.result_list]
     assert shown == [("On", True), ("Silent", False)]
+    found = desk.get("/admin/streams/broadcaster/", {"q": "SIL"}).context["cl"].result_list
+    assert [b.name for b in found] == ["Silent"]
     assert Broadcaster.objects.count() == 2
 
 

@@ -1,0 +1,85 @@
+"""The page between choosing an action in the admin and its being done: what will happen, to whom, and what to say."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+REASON_MAX = 200
+
+
+class ActionForm(forms.Form):
+    """What is asked before an action is done. Bound once somebody has answered."""
+
+    @classmethod
+    def of(cls, request: HttpRequest, **initial: Any) -> "ActionForm":
+        """The form as this request has it."""
+        return cls(request.POST) if "confirmed" in request.POST else cls(initial=initial)
+
+
+class ReasonForm(ActionForm):
+    """Why."""
+
+    reason = forms.CharField(
+        label=_("Reason"), max_length=REASON_MAX, required=False, widget=UnfoldAdminTextInputWidget()
+    )
+
+
+HOURS = {"1": _("1 hour"), "6": _("6 hours"), "24": _("1 day"), "168": _("7 days"), "720": _("30 days")}
+
+
+class EndField(forms.ChoiceField):
+    """For how long from now; cleaned to the moment of the end, None without one."""
+
+    def __init__(self, *, endless: Any, **kwargs: Any) -> None:
+        super().__init__(choices=[*HOURS.items(), ("0", endless)], widget=UnfoldAdminSelectWidget(), **kwargs)
+
+    def clean(self, value: Any) -> datetime | None:  # type: ignore[override]
+        hours = int(super().clean(value))
+        return timezone.now() + timedelta(hours=hours) if hours else None
+
+
+def action_page(
+    model_admin: ModelAdmin,
+    request: HttpRequest,
+    *,
+    action: str,
+    rows: Iterable[Any],
+    form: forms.Form,
+    title: str,
+    warning: str,
+    button: str,
+    is_dangerous: bool = True,
+    target: str = "",
+) -> HttpResponse:
+    """Ask: the form leads back to the list's own action, or to `target`, with `confirmed` and the same rows chosen."""
+    chosen = list(rows)
+    opts = model_admin.model._meta
+    changelist = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": title,
+        "opts": opts,
+        "warning": warning,
+        "rows": chosen,
+        "form": form,
+        "button": button,
+        "is_dangerous": is_dangerous,
+        "target": target or changelist,
+        "back": changelist,
+        "hidden": [
+            ("action", action),
+            ("confirmed", "yes"),
+            *((ACTION_CHECKBOX_NAME, row.pk) for row in chosen),
+        ],
+    }
+    return TemplateResponse(request, "admin/action_form.html", context)

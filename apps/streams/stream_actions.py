@@ -1,0 +1,217 @@
+"""What operators do to streams in the admin: end, start again, put first, send a viewer away. Each leaves a trace."""
+
+import re
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
+
+from apps.accounts import ports as accounts_ports
+from apps.accounts.action_pages import ActionForm, EndField, ReasonForm, action_page
+from apps.accounts.models import User
+
+from . import selectors, services
+from .models import Stream, StreamStatus
+
+UNKNOWN = "—"
+
+
+class FeatureForm(ActionForm):
+    """Where in the directory, and for how long."""
+
+    order = forms.IntegerField(
+        label=gettext_lazy("Place"),
+        min_value=1,
+        max_value=999,
+        initial=1,
+        help_text=gettext_lazy("The lowest comes first. Several streams get places one after another."),
+        widget=UnfoldAdminIntegerFieldWidget(),
+    )
+    until = EndField(label=gettext_lazy("For how long"), endless=gettext_lazy("Until the stream ends"), initial="0")
+
+
+class DisconnectForm(ReasonForm):
+    """Who, and why."""
+
+    viewer = forms.CharField(
+        label=gettext_lazy("Viewer"),
+        max_length=150,
+        help_text=gettext_lazy("A username, or a viewer's id: u and a number, or a and 32 letters and digits."),
+        widget=UnfoldAdminTextInputWidget(),
+    )
+    field_order = ("viewer", "reason")
+
+    def clean_viewer(self) -> str:
+        """The viewer's id."""
+        named = self.cleaned_data["viewer"].strip()
+        user = User.objects.filter(username=named).first()
+        if user is not None:
+            return user.viewer_id
+        if not re.fullmatch(r"u\d{1,18}|a[0-9a-f]{32}", named):
+            raise forms.ValidationError(_("There is no such user, and this is no viewer's id."))
+        return str(named)
+
+
+class StreamActions(ModelAdmin):
+    """The actions of the streams' admin."""
+
+    actions = ("end_streams", "start_again", "feature_streams", "unfeature_streams")
+    actions_detail = ("feature_one", "disconnect_viewer")
+
+    @action(description=gettext_lazy("End the chosen streams"), permissions=["change"])
+    def end_streams(self, request: HttpRequest, queryset: QuerySet[Stream]) -> HttpResponse | None:
+        """Ask first: every viewer of these streams will be sent away, and ended is final."""
+        live = list(queryset.filter(status=StreamStatus.LIVE).select_related("broadcaster"))
+        if not live:
+            self.message_user(request, _("None of the chosen streams is live."), messages.WARNING)
+            return None
+        if "confirmed" not in request.POST:
+            return self._ask_to_end(request, live)
+        ended = 0
+        for stream in live:
+            if services.stream_end(stream=stream):
+                ended += 1
+                self.log_change(request, stream, _("Ended from the list of streams."))
+        text = ngettext("%(count)d stream ended.", "%(count)d streams ended.", ended) % {"count": ended}
+        self.message_user(request, text, messages.SUCCESS)
+        return None
+
+    def _ask_to_end(self, request: HttpRequest, live: list[Stream]) -> HttpResponse:
+        counts = selectors.counts_or_none([stream.pk for stream in live])
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("End these streams?"),
+            "opts": self.model._meta,
+            "rows": [(stream, counts[stream.pk].current if stream.pk in counts else UNKNOWN) for stream in live],
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/streams/stream/end_confirmation.html", context)
+
+    @action(description=gettext_lazy("Start the chosen streams again"), permissions=["add"])
+    def start_again(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:
+        """A new broadcast with the same title, category, addresses and zone; the ended one keeps its figures."""
+        started = 0
+        for old in queryset.select_related("broadcaster", "category", "zone"):
+            try:
+                stream = services.stream_start(
+                    broadcaster=old.broadcaster,
+                    category=old.category,
+                    title=old.title,
+                    poster_url=old.poster_url,
+                    playback_url=old.playback_url,
+                    zone=old.zone,
+                )
+            except services.StreamAlreadyLive:
+                text = _("%(name)s is already live.") % {"name": old.broadcaster}
+                self.message_user(request, text, messages.WARNING)
+                continue
+            started += 1
+            self.log_addition(request, stream, _("Started again after stream %(id)d.") % {"id": old.pk})
+        if started:
+            text = ngettext("%(count)d stream started.", "%(count)d streams started.", started) % {"count": started}
+            self.message_user(request, text, messages.SUCCESS)
+
+    # --- first in the directory ---------------------------------------------------------------------------------------
+
+    def has_feature_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Put streams first in the directory."""
+        return bool(request.user.has_perm("streams.feature_stream"))
+
+    @action(description=gettext_lazy("Feature the chosen streams"), permissions=["feature"])
+    def feature_streams(self, request: HttpRequest, queryset: QuerySet[Stream]) -> HttpResponse | None:
+        """Ask for place and end; then the directory shows them before all others."""
+        form = FeatureForm.of(request)
+        if not form.is_valid():
+            return self._ask_to_feature(request, queryset, form)
+        order, until, featured = form.cleaned_data["order"], form.cleaned_data["until"], 0
+        for stream in queryset:
+            try:
+                services.stream_feature(stream=stream, order=order + featured, until=until)
+            except services.StreamIsOver:
+                text = _("%(title)s has ended, so it stays as it was.") % {"title": stream.title}
+                self.message_user(request, text, messages.WARNING)
+                continue
+            except services.FeaturedFull:
+                text = _("No more than %(count)d streams may be featured.") % {"count": services.FEATURED_MAX}
+                self.message_user(request, text, messages.WARNING)
+                break
+            self.log_change(request, stream, _("Featured at place %(order)d.") % {"order": order + featured})
+            featured += 1
+        if featured:
+            text = ngettext("%(count)d stream featured.", "%(count)d streams featured.", featured)
+            self.message_user(request, text % {"count": featured}, messages.SUCCESS)
+        return None
+
+    def _ask_to_feature(self, request: HttpRequest, streams: Any, form: ActionForm) -> HttpResponse:
+        return action_page(
+            self,
+            request,
+            action="feature_streams",
+            rows=streams,
+            form=form,
+            title=_("Feature these streams?"),
+            warning=_("The directory shows them before all others, also in their category."),
+            button=_("Feature them"),
+            is_dangerous=False,
+        )
+
+    @action(description=gettext_lazy("Feature"), permissions=["feature"], url_path="feature")
+    def feature_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """From a stream's own page."""
+        return self._ask_to_feature(request, [get_object_or_404(Stream, pk=object_id)], FeatureForm())
+
+    @action(description=gettext_lazy("Feature the chosen streams no more"), permissions=["feature"])
+    def unfeature_streams(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:
+        """They stand among the others again."""
+        changed = 0
+        for stream in queryset.filter(featured_order__isnull=False):
+            if services.stream_unfeature(stream=stream):
+                self.log_change(request, stream, _("Featured no more."))
+                changed += 1
+        text = ngettext("%(count)d stream is featured no more.", "%(count)d streams are featured no more.", changed)
+        self.message_user(request, text % {"count": changed}, messages.SUCCESS if changed else messages.WARNING)
+
+    # --- viewers ------------------------------------------------------------------------------------------------------
+
+    def has_disconnect_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Close sockets of viewers."""
+        return bool(request.user.has_perm("accounts.disconnect_user"))
+
+    @action(description=gettext_lazy("Disconnect a viewer"), permissions=["disconnect"], url_path="disconnect")
+    def disconnect_viewer(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """All sockets of one viewer on this stream close at once. They may open it again."""
+        stream = get_object_or_404(Stream, pk=object_id)
+        form = DisconnectForm.of(request)
+        if not form.is_valid():
+            return action_page(
+                self,
+                request,
+                action="",
+                rows=[stream],
+                form=form,
+                title=_("Disconnect a viewer"),
+                warning=_("This stream closes for them at once. This is no ban: who opens the page again is let in."),
+                button=_("Disconnect"),
+                target=request.get_full_path(),
+            )
+        viewer_id, reason = form.cleaned_data["viewer"], form.cleaned_data["reason"]
+        try:
+            accounts_ports.sockets().viewer_disconnect(viewer_id=viewer_id, stream_id=stream.pk, reason=reason)
+        except accounts_ports.SocketsUnavailable:
+            self.message_user(request, _("Servers cannot be told now; nothing was closed."), messages.ERROR)
+        else:
+            told = {"viewer": viewer_id, "reason": reason}
+            self.log_change(request, stream, _("Viewer %(viewer)s disconnected. %(reason)s") % told)
+            self.message_user(request, _("%(viewer)s is disconnected.") % told, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:streams_stream_change", args=[stream.pk]))
