@@ -31,9 +31,10 @@ def _house() -> ProtocolTypeRouter:
     """Everything but the waiting room."""
     patterns = []
     if settings.ROLE != "gate":
-        from apps.audience.routing import websocket_urlpatterns
+        from apps.audience.routing import websocket_urlpatterns as audience
+        from apps.waitingroom.manage_routing import websocket_urlpatterns as managers
 
-        patterns = websocket_urlpatterns
+        patterns = [*audience, *managers]
     return ProtocolTypeRouter(
         {
             "http": BodyLimit(pages),

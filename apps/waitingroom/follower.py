@@ -9,6 +9,7 @@ from typing import Any
 from apps.realtime.metrics import REDIS_FAILURES
 
 from . import store
+from .bearing import Bearing, Progress
 from .desk import Call, Desk
 from .house import House
 from .recovery import Recovery
@@ -40,6 +41,7 @@ class Follower:
         self.view = View(rules, self.clock, house.strain, hurry=self._hurry)
         self.presence = Presence()
         self.recovery = Recovery(house.ticks)
+        self.progress = Progress()
         self.desk = Desk(
             rules.zone_id,
             house.server,
@@ -200,6 +202,14 @@ class Follower:
     def _take(self, pulse: Pulse, sent: float) -> None:
         snapshot = self.view.take(pulse, sent)
         self.recovery.read(snapshot, pulse.restored_at)
+        self.progress.read(
+            snapshot,
+            waiting=pulse.waiting_count,
+            entering=pulse.minute_used,
+            rules=self.rules,
+            state=self.view.outlook.state,
+            restored=pulse.restored_at,
+        )
         self.desk.is_held = False
         self._owes_rules = pulse.rules_version < self.rules.version
         if pulse.rules_version > self.rules.version:
@@ -208,6 +218,29 @@ class Follower:
         if not self.desk.is_empty:
             self._flush_soon()  # also what failed before
         self._house.snapshot_came(self.rules.zone_id)
+
+    def bearing(self) -> Bearing | None:
+        """How the line stands, for those who run it; None before it was read."""
+        snapshot, view = self.snapshot, self.view
+        if snapshot is None:
+            return None
+        is_lost = self.recovery.lost_since is not None
+        now_ms = self.clock.now_ms()
+        return Bearing(
+            at=now_ms if is_lost else snapshot.now_ms,
+            epoch=snapshot.epoch,
+            version=self.rules.version,
+            waiting=view.waiting,
+            called=view.minute.called_living,
+            entering=view.minute.used,
+            eta=view.outlook.eta_newcomer_s(now_ms),
+            front=snapshot.front,
+            moved=self.progress.moved,
+            grown=self.progress.grown(view.waiting),
+            since=self.progress.since,
+            lost=is_lost,
+            gate=self._house.server,
+        )
 
     def _look_when_room_comes(self) -> None:
         """Sockets of called people are claimed for when the line is read: read it when the next of few may enter."""

@@ -20,7 +20,6 @@ from redis.exceptions import RedisError
 from apps.realtime import lifecycle, redis
 from apps.realtime.metrics import REDIS_FAILURES
 
-from . import store
 from .catalogue import FOLLOW_EVERY_S, Catalogue
 from .desk import Call
 from .follower import PULSE_EVERY_S
@@ -28,6 +27,7 @@ from .keeper import ZoneKeeper
 from .metrics import LOOP_FAILURES, POLLS, STALE_ZONES, STRAIN, ZONES_AWAKE
 from .pacing import Strain
 from .rules import ZoneRules
+from .teller import Teller
 from .turnstile import Turnstile
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,6 @@ READINGS_AT_ONCE = 2
 PHASE_MS = (25, 125)
 TOGETHER_S = 0.02
 LOOP_RETRY_S = 1.0
-REPORT_EVERY_S = 5.0
 
 
 class Gatehouse:
@@ -60,12 +59,12 @@ class Gatehouse:
         self.turnstile = Turnstile(ticks, self.strain)
         self.catalogue = Catalogue(self._changed, self._dropped)
         self._zones: dict[str, ZoneKeeper] = {}
+        self.teller = Teller(self.server, ticks, self._zones)
         self._dirty: set[str] = set()
         self._flush: asyncio.TimerHandle | None = None
         self._roused = asyncio.Event()
         self._look_again = asyncio.Event()
         self._read = asyncio.Event()
-        self._reported_at = float("-inf")
         self._loops: list[asyncio.Task[None]] = []
         self._beside: set[asyncio.Task[None]] = set()
 
@@ -75,6 +74,7 @@ class Gatehouse:
         loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "follow": self._follow_run,
             "pulse": self._pulse_run,
+            "tell": self.teller.run,
             "turnstile": self.turnstile.run,
         }
         self._loops = [loop.create_task(_keep_running(*each)) for each in loops.items()]
@@ -185,7 +185,6 @@ class Gatehouse:
             try:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     await self.catalogue.look(again=again)
-                    await self._report()
                 self._read.set()
             except (RedisError, OSError):
                 REDIS_FAILURES.labels("gate_follow").inc()
@@ -195,11 +194,6 @@ class Gatehouse:
                     await self._look_again.wait()
             except TimeoutError:
                 continue
-
-    async def _report(self) -> None:
-        if self.ticks() - self._reported_at >= REPORT_EVERY_S:
-            await redis.run([store.server_report(server=self.server, now_ms=int(time.time() * 1_000))])
-            self._reported_at = self.ticks()
 
     def _tidy(self) -> None:
         awake = [keeper for keeper in self._zones.values() if keeper.is_awake]
@@ -235,7 +229,7 @@ class Gatehouse:
         await self.tell_all()
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                await redis.run([store.server_gone(self.server)])
+                await redis.run(self.teller.goodbye())
         except (RedisError, OSError):
             REDIS_FAILURES.labels("gate_goodbye").inc()  # the register forgets by itself
 

@@ -1,11 +1,26 @@
 """What the managers' pages show when they are opened; from then on their sockets go on (manage_feed.py)."""
 
+import contextlib
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+
+from django.utils import timezone
+from redis.exceptions import RedisError
 
 from apps.accounts.models import User
+from apps.realtime import redis
 
-from .wall import WallRow, ZoneDetail
+from . import store
+from .board_store import Board, board_look, board_read
+from .managers import zones_of
+from .models import Zone
+from .outcomes import BLOCKED, PAUSED
+from .outlook import FREE, state_of
+from .wall import WallRow, ZoneDetail, row_of, sorted_by_trouble
+from .windows import Schedule
+from .zone_sight import changes_read, facts_read, gates_seen, past_of, unwritten, written_read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,14 +33,58 @@ class Preview:
     seconds: int | None
 
 
+def wall_rows(zone_ids: Collection[str] | None = None) -> list[WallRow]:
+    """The rows of these zones, or of all, most trouble first. One query, one call to Redis.
+
+    While Redis is away all of them are stale.
+    """
+    board = _board()
+    facts = facts_read(None if zone_ids is None else list(zone_ids))
+    rows = (
+        row_of(each, board.lines.get(zone_id), now_ms=board.now_ms, is_served=bool(board.gates))
+        for zone_id, each in facts.items()
+    )
+    return sorted_by_trouble(rows)
+
+
 def wall_now(user: User) -> list[WallRow]:
-    """The rows of all zones that somebody may look at, most trouble first. Four queries, one call to Redis."""
-    raise NotImplementedError
+    """The rows of all zones that somebody may look at, most trouble first."""
+    return wall_rows(zones_of(user))
 
 
 def zone_now(zone_id: str) -> ZoneDetail:
     """One zone in detail. Zone.DoesNotExist when there is none."""
-    raise NotImplementedError
+    facts = facts_read([zone_id]).get(zone_id)
+    if facts is None:
+        raise Zone.DoesNotExist(zone_id)
+    board = _board(zone_id)
+    written = written_read(zone_id, timezone.now())
+    minute = board.now_ms // 60_000
+    # The last two minutes say how long people wait.
+    numbers = sorted({minute - 1, *unwritten(written, minute)})
+    fresh = {}
+    with contextlib.suppress(RedisError, OSError):  # the line is stale then, and the page says so
+        replies = redis.ask_now([store.stats(zone_id, number) for number in numbers])
+        fresh = {number: store.stats_read(reply) for number, reply in zip(numbers, replies, strict=True)}
+    bearing = board.lines.get(zone_id)
+    gates = board.gates or {}
+    return ZoneDetail(
+        row=row_of(facts, bearing, now_ms=board.now_ms, is_served=bool(gates)),
+        message=facts.message,
+        message_ko=facts.message_ko,
+        prequeue_from_ms=facts.prequeue_from_ms,
+        called=0 if bearing is None else bearing.called,
+        past=past_of(written, fresh, minute=minute, gates=gates_seen(zone_id, gates), changes=changes_read(zone_id)),
+    )
+
+
+def _board(zone_id: str = "") -> Board:
+    """What gates told; nothing, and no gate, while Redis is away."""
+    try:
+        (reply,) = redis.ask_now([board_look(zone_id=zone_id, gates=True)])
+    except (RedisError, OSError):
+        return Board(now_ms=int(time.time() * 1_000), zones_version=0, roles_version=0)
+    return board_read(reply)
 
 
 def preview(zone_id: str, per_minute: int) -> Preview:
@@ -33,4 +92,29 @@ def preview(zone_id: str, per_minute: int) -> Preview:
 
     Zone.DoesNotExist when there is no such zone; `waiting` is 0 and the rest None while Redis is away.
     """
-    raise NotImplementedError
+    zone = Zone.objects.get(pk=zone_id)
+    unknown = Preview(per_minute=per_minute, waiting=0, clears_at=None, seconds=None)
+    try:
+        status, windows = redis.ask_now([store.status(zone_id), store.windows(zone_id)])
+    except (RedisError, OSError):
+        return unknown
+    line = store.status_read(status)
+    if line is None:
+        return unknown
+    now_ms = max(line.now_ms, int(time.time() * 1_000))
+    rules = zone.rules()
+    state = state_of(rules, now_ms)
+    schedule = Schedule(
+        now_ms,
+        per_minute,
+        store.windows_read(windows),
+        paused=rules.mode not in FREE and state in (PAUSED, BLOCKED),
+        opens_at_ms=rules.opens_at_ms,
+    )
+    clears_ms = now_ms if rules.mode in FREE else schedule.clears_ms(line.waiting)
+    return Preview(
+        per_minute=per_minute,
+        waiting=line.waiting,
+        clears_at=None if clears_ms is None else datetime.fromtimestamp(clears_ms / 1_000, tz=UTC),
+        seconds=None if clears_ms is None else max(0, -(-(clears_ms - now_ms) // 1_000)),
+    )

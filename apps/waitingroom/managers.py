@@ -13,7 +13,8 @@ from django.http import Http404
 
 from apps.accounts.models import User
 
-from .manager_models import Role, ZoneManager
+from .manager_models import Role as Role
+from .manager_models import ZoneManager
 from .metrics import MANAGE_REFUSED
 from .models import Zone
 

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge
 
+from apps.realtime.metrics import REDIS_FAILURES, REJECTED, counted
+
 ZONES_AWAKE = Gauge("fullhouse_gate_zones_awake", "Zones that this process keeps up with.", multiprocess_mode="livesum")
 SEATS = Gauge("fullhouse_gate_seats", "Sockets that wait here.", multiprocess_mode="livesum")
 POLLS = Counter("fullhouse_gate_polls", "Answers given to those who wait, sockets included.")
@@ -13,3 +15,9 @@ PUBLISH_FAILURES = Counter("fullhouse_zone_publish_failures", "Changes of zones 
 MANAGE_REFUSED = Counter(
     "fullhouse_manage_refused", "Requests of managers for what is not theirs.", ["entrance", "reason"]
 )
+
+
+def failures() -> int:
+    """What went wrong in this process's gate since it began: answers 503, calls to Redis, loops."""
+    calls = counted(REDIS_FAILURES, lambda labels: labels["caller"].startswith("gate_"))
+    return calls + counted(LOOP_FAILURES) + counted(REJECTED, lambda labels: labels["reason"] == "unavailable")

@@ -11,7 +11,7 @@ from .foretold import Foretold
 from .outcomes import ADMITTED, BEFORE, BLOCKED, HOLDING, NOWHERE, PAUSED, PREQUEUE, WAITING, Outcome
 from .pacing import CLAIM_MARGIN_MS, OPENING_MARGIN_MS, Pace
 from .replies import Joined
-from .rules import Mode, ZoneRules
+from .rules import Mode, Timed, ZoneRules
 from .snapshot import Snapshot
 from .windows import WINDOW_MS, WINDOWS_A_MINUTE, Schedule, share, window_of
 
@@ -27,7 +27,7 @@ FAR_BEYOND = 500_000
 FREE = (Mode.BYPASS, Mode.OBSERVE)
 
 
-def state_of(rules: ZoneRules, now_ms: int) -> str:
+def state_of(rules: Timed, now_ms: int) -> str:
     """What the rules alone make of this moment."""
     if rules.mode in FREE:
         return WAITING

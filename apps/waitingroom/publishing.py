@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from apps.realtime import redis
 
 from . import store
+from .board_store import lines_tell
 from .metrics import PUBLISH_FAILURES
 from .models import Zone
 from .rules import RulesError, ZoneRules
@@ -31,7 +32,7 @@ def zone_publish(*, zone_id: str, fresh: bool = False) -> None:
     if zone is None:
         # A gate that has not heard yet may put the line back. Nobody reads it then: a zone that is made again under
         # this id has a higher epoch.
-        redis.ask_now(store.catalog_drop(zone_id))
+        redis.ask_now([*store.catalog_drop(zone_id), *lines_tell({}, asleep=[zone_id])])
         redis.ask_now([store.drop(zone_id)])
         return
     rules = zone.rules()

@@ -172,6 +172,11 @@ def status_read(reply: Sequence[Any]) -> LineStatus | None:
     return None if reply[0] is None else LineStatus(*(int(figure) for figure in reply))
 
 
+def windows_read(reply: dict[bytes, bytes] | Sequence[bytes]) -> dict[int, int]:
+    """What `windows` answered: number of a window -> entries."""
+    return {int(window): int(entries) for window, entries in _pairs(reply)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneMinute:
     """What happened at a zone in one minute."""

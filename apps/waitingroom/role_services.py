@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from apps.accounts.models import User
 from apps.realtime import redis
 
-from . import store
+from . import board_store
 from .audit import change_write
 from .models import ChangeAction, Role, Zone, ZoneManager
 
@@ -84,6 +84,6 @@ def _note(actor: User | None, row: ZoneManager, before: Role | None, after: Role
 
 def _tell() -> None:
     try:
-        redis.ask_now([store.roles_changed()])
+        redis.ask_now([board_store.roles_changed()])
     except (RedisError, OSError):
         logger.warning("open pages notice changed roles a few seconds late: Redis is away", exc_info=True)

@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 ZONE_ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 _ZONE_ID = re.compile(ZONE_ID_PATTERN)
@@ -46,6 +46,22 @@ class RulesError(ValueError):
         super().__init__(f"{field}: {detail}" if field else detail)
         self.field = field
         self.detail = detail
+
+
+class Timed(Protocol):
+    """What decides a zone's state."""
+
+    @property
+    def mode(self) -> Mode:
+        """What the zone does with those who come."""
+
+    @property
+    def opens_at_ms(self) -> int | None:
+        """Epoch ms."""
+
+    @property
+    def prequeue_from_ms(self) -> int | None:
+        """Epoch ms."""
 
 
 @dataclass(frozen=True, slots=True)

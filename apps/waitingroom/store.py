@@ -29,10 +29,7 @@ Keys of one zone Z:
 Keys of the house, in one slot:
     gate:{zones}:catalog      hash        zone -> its rules as JSON
     gate:{zones}:version      number      raised whenever the catalogue changes
-    gate:{zones}:servers      sorted set  gate process -> epoch ms of its last report
-    gate:{zones}:gates        hash        gate process -> JSON: which zones it keeps up with, see `gate_report`
-    gate:{zones}:lines        hash        zone -> JSON: how its line stands, see bearing.py
-    gate:{zones}:roles        number      raised whenever somebody's role changes
+    and those of board_store.py
 """
 
 import secrets
@@ -63,6 +60,7 @@ from .replies import pulse_read as pulse_read
 from .replies import restore_read as restore_read
 from .replies import stats_read as stats_read
 from .replies import status_read as status_read
+from .replies import windows_read as windows_read
 from .rules import ZoneRules
 from .snapshot import Snapshot
 
@@ -85,10 +83,6 @@ LEAVES_PER_CALL = 1_000
 
 CATALOG = "gate:{zones}:catalog"
 VERSION = "gate:{zones}:version"
-SERVERS = "gate:{zones}:servers"
-GATES = "gate:{zones}:gates"
-LINES = "gate:{zones}:lines"
-ROLES = "gate:{zones}:roles"
 
 
 def _head(zone_id: str) -> str:
@@ -143,12 +137,7 @@ def catalog_put(rules: ZoneRules) -> list[Command]:
 
 def catalog_drop(zone_id: str) -> list[Command]:
     """Tell gates that a zone is gone."""
-    return [("HDEL", CATALOG, zone_id), ("HDEL", LINES, zone_id), ("INCR", VERSION)]
-
-
-def roles_changed() -> Command:
-    """Have whoever shows zones to people look again who they are."""
-    return ("INCR", ROLES)
+    return [("HDEL", CATALOG, zone_id), ("INCR", VERSION)]
 
 
 def catalog() -> Command:
@@ -231,13 +220,18 @@ def status(zone_id: str) -> Command:
     return ("HMGET", _head(zone_id), "epoch", "waiting", "front", "next", "now", "restored_at")
 
 
+def windows(zone_id: str) -> Command:
+    """Entries of the line's last windows; see `windows_read`."""
+    return ("HGETALL", f"{_head(zone_id)}:windows")
+
+
 def drop(zone_id: str) -> Command:
     """Forget the line of a zone that is gone; what is not named here has a lifetime and goes by itself."""
     head = _head(zone_id)
     return ("UNLINK", head, *(f"{head}:{part}" for part in ("rules", "waiting", "entered", "windows", "log")))
 
 
-# --- passes, statistics, servers --------------------------------------------------------------------------------------
+# --- passes, statistics -----------------------------------------------------------------------------------------------
 
 
 def redeem(
@@ -253,18 +247,3 @@ def redeem(
 def stats(zone_id: str, minute: int) -> Command:
     """What happened in a minute (epoch minutes), kept for two hours; see `stats_read`."""
     return ("HGETALL", f"{_head(zone_id)}:stats:{minute}")
-
-
-def server_report(*, server: str, now_ms: int) -> Command:
-    """A gate process is alive."""
-    return ("ZADD", SERVERS, now_ms, server)
-
-
-def server_gone(server: str) -> Command:
-    """A gate process said goodbye, or has been silent for long."""
-    return ("ZREM", SERVERS, server)
-
-
-def servers_since(epoch_ms: int) -> Command:
-    """Gate processes that reported since then."""
-    return ("ZRANGEBYSCORE", SERVERS, epoch_ms, "+inf")

@@ -9,10 +9,15 @@ Health, worst first:
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
+
+from .bearing import Bearing
+from .outcomes import WAITING
+from .outlook import FREE, state_of
+from .rules import Mode
 
 Health = Literal["ok", "underused", "still", "stale", "lost"]
 LEVELS: dict[str, int] = {"ok": 0, "underused": 2, "still": 3, "stale": 4, "lost": 5}
@@ -35,7 +40,7 @@ class ZoneFacts:
     name_ko: str
     app: str
     screen: str
-    mode: str
+    mode: Mode
     per_minute: int
     version: int
     message: str
@@ -66,7 +71,10 @@ class WallRow:
 
     def to_json(self) -> str:
         """As the wall's socket sends it."""
-        return encode(asdict(self))
+        return encode({name: getattr(self, name) for name in _ROW_FIELDS})
+
+
+_ROW_FIELDS = [each.name for each in fields(WallRow)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +165,65 @@ class ZoneDetail:
         """One object: the row's fields, the zone's own, and those of the past."""
         told = asdict(self)
         return {**told.pop("row"), **told.pop("past"), **told}
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def row_of(facts: ZoneFacts, bearing: Bearing | None, *, now_ms: int, is_served: bool) -> WallRow:
+    """A zone's row: what people decided, what gates last told of its line, Redis's clock, whether any gate is there.
+
+    A line that nobody tells of is empty, and sleeps until somebody comes.
+    """
+    state = state_of(facts, now_ms)
+    waiting = 0 if bearing is None else bearing.waiting
+    health = _health(facts, bearing, state, now_ms, is_served)
+    is_old = bearing is None or now_ms - bearing.at > MINUTE_MS
+    return WallRow(
+        zone_id=facts.zone_id,
+        name=facts.name,
+        name_ko=facts.name_ko,
+        app=facts.app,
+        screen=facts.screen,
+        mode=facts.mode.value,
+        state=state,
+        per_minute=facts.per_minute,
+        waiting=waiting,
+        entering_per_minute=0 if bearing is None or is_old else bearing.entering,
+        longest_wait_s=0 if bearing is None or not waiting else bearing.eta,
+        health=health,
+        trouble=trouble_of(health, waiting),
+        version=facts.version,
+        opens_at_ms=facts.opens_at_ms,
+    )
+
+
+def _health(facts: ZoneFacts, bearing: Bearing | None, state: str, now_ms: int, is_served: bool) -> Health:
+    if bearing is None or (now_ms - bearing.at > STALE_MS and not bearing.waiting):
+        return "ok" if is_served else "stale"
+    if bearing.lost:
+        return "lost"
+    if now_ms - bearing.at > STALE_MS:
+        return "stale"
+    if state != WAITING or facts.mode in FREE or not facts.per_minute or not bearing.since:
+        return "ok"
+    few = facts.per_minute < FEW_A_MINUTE
+    if bearing.at - bearing.moved >= STILL_MS + few * MINUTE_MS and bearing.grown > 0:
+        return "still"
+    if not few and bearing.at - bearing.since >= MINUTE_MS and bearing.entering * 2 < facts.per_minute:
+        return "underused"
+    return "ok"
+
+
+def trouble_of(health: Health, waiting: int) -> int:
+    """What a wall is sorted by: first how bad it is, then how many it concerns."""
+    level = LEVELS[health] or (WAITED_FOR if waiting else 0)
+    return level * TROUBLE_STEP + min(waiting, TROUBLE_STEP - 1)
+
+
+def sorted_by_trouble(rows: Iterable[WallRow]) -> list[WallRow]:
+    """The worst first; among equals by app, screen and id."""
+    return sorted(rows, key=lambda row: (-row.trouble, row.app, row.screen, row.zone_id))
 
 
 def encode(told: Any) -> str:

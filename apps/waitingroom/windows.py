@@ -40,7 +40,7 @@ def _shares_before(per_minute: int, window: int) -> int:
 class Schedule:
     """When the rank-th person beyond the front will be called, as foretold at `now_ms`."""
 
-    __slots__ = ("_called", "_first", "_later", "_opens_at_ms", "_per_minute", "_stopped", "_window", "now_ms")
+    __slots__ = ("_called", "_first", "_later", "_opens_at_ms", "_per_minute", "_room", "_stopped", "_window", "now_ms")
 
     def __init__(
         self,
@@ -62,7 +62,8 @@ class Schedule:
         # The first window that may call anybody: the present one has called already.
         self._first = window + 1 if self._opens_at_ms <= now_ms else max(window + 1, window_of(self._opens_at_ms))
         planned = [used.get(each, 0) for each in range(window - WINDOWS_A_MINUTE + 1, window + 1)]
-        planned[-1] += max(0, min(share(per_minute, window) - planned[-1], per_minute - sum(planned)))
+        self._room = max(0, min(share(per_minute, window) - planned[-1], per_minute - sum(planned)))
+        planned[-1] += self._room
         for each in range(window + 1, window + WINDOWS_A_MINUTE):
             room = per_minute - sum(planned[1 - WINDOWS_A_MINUTE :])
             planned.append(max(0, min(share(per_minute, each), room)) if each >= self._first else 0)
@@ -95,3 +96,16 @@ class Schedule:
     def next_opening_ms(self) -> int:
         """When the window after the present one begins, epoch ms."""
         return (self._window + 1) * WINDOW_MS
+
+    def clears_ms(self, waiting: int) -> int | None:
+        """When the last of so many who wait now, called or not, is called, epoch ms; None when nobody is."""
+        if not waiting:
+            return self.now_ms
+        if self._stopped:
+            return None
+        rank = waiting - self.room_now()
+        return self.now_ms if rank <= 0 else self.opening_ms(rank)
+
+    def room_now(self) -> int:
+        """How many the present window still lets in, for all that the windows say."""
+        return 0 if self._stopped or self._opens_at_ms > self.now_ms else self._room

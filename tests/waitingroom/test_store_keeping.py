@@ -393,10 +393,3 @@ def test_the_catalogue(redis_url: str) -> None:
         run_one(command)
     assert store.catalog_read(run_one(store.catalog())) == {"b": b.to_json().encode()}
     assert run_one(("GET", store.VERSION)) == b"3"
-
-
-def test_the_register_of_gates(redis_url: str) -> None:
-    for server, at in (("one", 0), ("two", 5_000), ("one", 6_000), ("three", 7_000)):
-        run_one(store.server_report(server=server, now_ms=NOON + at))
-    run_one(store.server_gone("three"))
-    assert run_one(store.servers_since(NOON + 5_500)) == [b"one"]

@@ -1,0 +1,172 @@
+"""What the live pages read of the database, beside their loop: a slow database makes facts old, and holds up no figure.
+
+One reading is under way at a time. It reads what is due: what people decided, when the catalogue's number is another
+one or FACTS_EVERY_S have passed; who may still look, when the number of the roles is another one or ROLES_EVERY_S have
+passed; the past of watched zones, once a minute, and their changes when their version is another one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from channels.db import database_sync_to_async
+from django.db import Error as DatabaseError
+from django.utils import timezone
+
+from apps.realtime.outbox import Outbox
+
+from .board_store import Board
+from .manage_access import Person, standing
+from .manage_past import WRITTEN_EVERY_S, WatchedPast
+from .managers import Role
+from .metrics import LOOP_FAILURES
+from .wall import ChangeTold, ZoneFacts
+from .zone_sight import Written, changes_read, facts_read, written_read
+
+logger = logging.getLogger(__name__)
+
+FACTS_EVERY_S = 5.0
+ROLES_EVERY_S = 4.0
+# Nobody stays for longer than this whose right to look could not be looked at again.
+BLIND_AFTER_S = 30.0
+PASTS_AT_ONCE = 10
+
+
+class Seat(Protocol):
+    """An open page: of one zone, or the wall (`zone_id` None) of these zones."""
+
+    outbox: Outbox
+    person: Person
+    zone_id: str | None
+    zones: frozenset[str]
+    role: Role | None  # for the one zone
+    is_greeted: bool  # whether it was sent everything
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """Close the socket."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """What one reading is to read, and what it found."""
+
+    facts_due: bool
+    seats: set[Seat] | None  # whose persons are to be looked at
+    pasts: list[str]
+    changes: list[str]
+    facts: dict[str, ZoneFacts] | None = None
+    standing: dict[Person, dict[str, Role]] | None = None
+    written: dict[str, Written] = field(default_factory=dict)
+    changes_found: dict[str, list[ChangeTold]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """In a thread of its own."""
+        if self.seats is not None:
+            self.standing = standing({seat.person for seat in self.seats})
+        if self.facts_due:
+            self.facts = facts_read()
+        for zone_id in self.pasts:
+            self.written[zone_id] = written_read(zone_id, timezone.now())
+        for zone_id in self.changes:
+            self.changes_found[zone_id] = changes_read(zone_id)
+
+
+class Reading:
+    """What is known of the database. `ticks` is a clock in seconds."""
+
+    def __init__(self, ticks: Callable[[], float]) -> None:
+        self.facts: dict[str, ZoneFacts] | None = None
+        self.pasts: dict[str, WatchedPast] = {}  # of watched zones
+        self._ticks = ticks
+        self._standing: dict[Person, dict[str, Role]] = {}
+        self._looked_at: set[Seat] = set()  # that were there before `_standing` was read
+        self._facts_at = self._roles_at = self._versions_at = float("-inf")
+        self._seen_at: float | None = None  # when roles were last read, from the first page on
+        self._zones_version = self._roles_version = -1
+        self._task: asyncio.Task[None] | None = None
+
+    def forget(self) -> None:
+        """Nobody watches any more."""
+        self.facts, self._standing, self._looked_at = None, {}, set()
+        self._facts_at = self._roles_at = float("-inf")
+        self._seen_at = None
+        self._zones_version = self._roles_version = -1
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether it has been unknown for too long who may look."""
+        return self._seen_at is not None and self._ticks() - self._seen_at > BLIND_AFTER_S
+
+    def verdicts(self, seats: Iterable[Seat]) -> Iterator[tuple[Seat, Mapping[str, Role] | None]]:
+        """The zones of each page's person, None if they are signed out; of those who came since, nothing."""
+        for seat in list(seats):
+            if seat in self._looked_at:
+                yield seat, self._standing.get(seat.person)
+
+    def look(self, seats: Iterable[Seat], board: Board | None) -> None:
+        """Begin to read what is due, unless a reading is under way."""
+        if self._task is not None and not self._task.done():
+            return
+        job = self._job(list(seats), board)
+        if job is not None:
+            self._task = asyncio.get_running_loop().create_task(self._run(job, board))
+
+    def _job(self, seats: list[Seat], board: Board | None) -> _Job | None:
+        ticks = self._ticks()
+        if self._seen_at is None:
+            self._seen_at = ticks
+        zones_moved = board is not None and board.zones_version != self._zones_version
+        roles_moved = board is not None and board.roles_version != self._roles_version
+        facts_due = zones_moved or ticks - self._facts_at >= FACTS_EVERY_S
+        roles_due = roles_moved or zones_moved or ticks - self._roles_at >= ROLES_EVERY_S
+        pasts = [each for each, past in self.pasts.items() if ticks - past.written_at >= WRITTEN_EVERY_S]
+        changes = [each for each, past in self.pasts.items() if past.changes_of != self._versions(each)]
+        job = _Job(
+            facts_due=facts_due,
+            seats=set(seats) if roles_due else None,
+            pasts=pasts[:PASTS_AT_ONCE],
+            changes=changes[:PASTS_AT_ONCE],
+        )
+        return job if facts_due or roles_due or pasts or changes else None
+
+    def _versions(self, zone_id: str) -> tuple[int, int]:
+        facts = (self.facts or {}).get(zone_id)
+        return (0 if facts is None else facts.version, self._roles_version)
+
+    async def _run(self, job: _Job, board: Board | None) -> None:
+        versions = {zone_id: self._versions(zone_id) for zone_id in job.changes}
+        try:
+            await database_sync_to_async(job.run)()
+        except DatabaseError:
+            logger.warning("the manager pages' facts grow old: the database is away", exc_info=True)
+            LOOP_FAILURES.labels("manage_reading").inc()
+            return
+        ticks = self._ticks()
+        if job.standing is not None and job.seats is not None:
+            self._standing, self._looked_at = job.standing, job.seats
+            self._roles_at = self._seen_at = ticks
+            if board is not None:
+                self._roles_version = board.roles_version
+        if job.facts is not None:
+            self.facts, self._facts_at = job.facts, ticks
+            if board is not None:
+                self._zones_version = board.zones_version
+        for zone_id, written in job.written.items():
+            if (past := self.pasts.get(zone_id)) is not None:
+                past.written, past.written_at = written, ticks
+        for zone_id, changes in job.changes_found.items():
+            if (past := self.pasts.get(zone_id)) is not None:
+                past.changes, past.changes_of = changes, versions[zone_id]
+
+    async def settle(self) -> None:
+        """Wait for the reading that is under way."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def stop(self) -> None:
+        """Let go of the reading that is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)

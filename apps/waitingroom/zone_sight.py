@@ -1,0 +1,183 @@
+"""What of zones changes slowly, as the wall and a zone's page show it: read from the database, a few queries each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Sum
+from django.utils import timezone
+
+from .board_store import Gate
+from .changes import changes_of
+from .models import Zone, ZoneChange, ZoneStatistic
+from .replies import ZoneMinute
+from .rules import Mode
+from .statistics import QUANTILES, SETTLED_AFTER_S, wait_quantile
+from .wall import ChangeTold, Funnel, GateSeen, Minute, Waits, ZoneFacts, ZonePast, moment_ms
+
+HISTORY_MINUTES = 30
+CHANGES_SHOWN = 10
+_COUNTS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting")
+_FACTS = (
+    *("pk", "name", "name_ko", "app", "screen", "mode", "per_minute", "version", "message", "message_ko"),
+    *("opens_at", "prequeue_from"),
+)
+
+
+def facts_read(zone_ids: Sequence[str] | None = None) -> dict[str, ZoneFacts]:
+    """What people decided about these zones, or about all. One query."""
+    found = Zone.objects.order_by() if zone_ids is None else Zone.objects.order_by().filter(pk__in=zone_ids)
+    facts = {}
+    for (
+        pk,
+        name,
+        name_ko,
+        app,
+        screen,
+        mode,
+        per_minute,
+        version,
+        message,
+        message_ko,
+        opens_at,
+        prequeue_from,
+    ) in found.values_list(*_FACTS):
+        facts[pk] = ZoneFacts(
+            zone_id=pk,
+            name=name,
+            name_ko=name_ko,
+            app=app,
+            screen=screen,
+            mode=Mode(mode),
+            per_minute=per_minute,
+            version=version,
+            message=message,
+            message_ko=message_ko,
+            opens_at_ms=moment_ms(opens_at),
+            prequeue_from_ms=moment_ms(prequeue_from),
+        )
+    return facts
+
+
+@dataclass(slots=True)
+class Written:
+    """What the database holds of one zone's past: minutes by their number since 1970, sums of the day until then."""
+
+    midnight: int = 0  # number of the day's first minute, in the site's time zone
+    counted_to: int = -1  # the last minute whose figures are there; -1: none
+    minutes: dict[int, Minute] = field(default_factory=dict)
+    day: dict[str, int] = field(default_factory=dict)
+
+
+def written_read(zone_id: str, now: datetime) -> Written:
+    """The past of one zone, in three queries."""
+    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    counted_to = Zone.objects.filter(pk=zone_id).values_list("counted_to", flat=True).first()
+    rows = ZoneStatistic.objects.filter(zone_id=zone_id)
+    sums = rows.filter(minute__gte=midnight).aggregate(
+        **{f"sum_{name}": Sum(name) for name in ("joins", "entries", "left", "evicted")}
+    )
+    return Written(
+        midnight=number_of(midnight),
+        counted_to=-1 if counted_to is None else number_of(counted_to),
+        minutes={
+            number_of(row.minute): Minute(
+                minute=int(row.minute.timestamp()), **{name: getattr(row, name) for name in (*_COUNTS, *QUANTILES)}
+            )
+            for row in rows.filter(minute__gt=now - timedelta(minutes=HISTORY_MINUTES))
+        },
+        day={name.removeprefix("sum_"): total or 0 for name, total in sums.items()},
+    )
+
+
+def number_of(moment: datetime) -> int:
+    """The number of this moment's minute since 1970."""
+    return int(moment.timestamp()) // 60
+
+
+def is_settled(minute: int, now_s: float) -> bool:
+    """Whether a minute is over on everybody's clock, so that its figures are final."""
+    return now_s >= (minute + 1) * 60 + SETTLED_AFTER_S
+
+
+def unwritten(written: Written, minute: int) -> range:
+    """The minutes that only Redis holds, up to this one: at most HISTORY_MINUTES."""
+    return range(max(written.counted_to + 1, minute - HISTORY_MINUTES + 1), minute + 1)
+
+
+def changes_told(changes: Sequence[ZoneChange]) -> list[ChangeTold]:
+    """Changes as people are told of them."""
+    return [
+        ChangeTold(
+            id=change.pk,
+            version=change.version,
+            who=change.who_name,
+            at_ms=moment_ms(change.at) or 0,
+            action=change.action,
+            before=change.before,
+            after=change.after,
+            why=change.why,
+            can_be_undone=change.can_be_undone,
+            undone_by=change.undone_by_id,
+        )
+        for change in changes
+    ]
+
+
+def changes_read(zone_id: str) -> list[ChangeTold]:
+    """The last changes of a zone. One query."""
+    return changes_told(changes_of(zone_id, CHANGES_SHOWN))
+
+
+def gates_seen(zone_id: str, gates: Mapping[str, Gate]) -> list[GateSeen]:
+    """The gates that keep up with this zone, by name."""
+    return [
+        GateSeen(gate=name, seen_ms=gate.at, sockets=gate.sockets[zone_id])
+        for name, gate in sorted(gates.items())
+        if zone_id in gate.sockets
+    ]
+
+
+def past_of(
+    written: Written,
+    fresh: Mapping[int, ZoneMinute],
+    *,
+    minute: int,
+    gates: Sequence[GateSeen],
+    changes: Sequence[ChangeTold],
+) -> ZonePast:
+    """The past of a zone: what the database holds, and of the minutes behind that what Redis said (`fresh`)."""
+    minutes = dict(written.minutes)
+    minutes.update(
+        (number, _minute(number, counted)) for number, counted in fresh.items() if number > written.counted_to
+    )
+    shown = range(minute - HISTORY_MINUTES + 1, minute + 1)
+    since = max(written.midnight, written.counted_to + 1)
+    today = [counted for number, counted in fresh.items() if number >= since]
+    waits: dict[int, int] = {}
+    for number in (minute - 1, minute):
+        for bucket, entries in (fresh[number].waits if number in fresh else {}).items():
+            waits[bucket] = waits.get(bucket, 0) + entries
+    return ZonePast(
+        history=[minutes.get(number) or _minute(number, _NOTHING) for number in shown],
+        funnel=Funnel(
+            since_ms=written.midnight * 60_000,
+            joined=written.day.get("joins", 0) + sum(counted.joins for counted in today),
+            entered=written.day.get("entries", 0) + sum(counted.entries for counted in today),
+            left=written.day.get("left", 0) + sum(counted.left for counted in today),
+            evicted=written.day.get("evicted", 0) + sum(counted.evicted for counted in today),
+        ),
+        waits=Waits(p50=wait_quantile(waits, 0.5), p90=wait_quantile(waits, 0.9), p99=wait_quantile(waits, 0.99)),
+        gates=gates,
+        changes=changes,
+    )
+
+
+_NOTHING = ZoneMinute(waits={})
+
+
+def _minute(number: int, counted: ZoneMinute) -> Minute:
+    counts: dict[str, Any] = {name: getattr(counted, name) for name in _COUNTS}
+    waits: dict[str, Any] = {name: wait_quantile(counted.waits, share) for name, share in QUANTILES.items()}
+    return Minute(minute=number * 60, **counts, **waits)
