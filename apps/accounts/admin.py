@@ -60,10 +60,10 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "display_name", "email", "state", "is_staff", "date_joined", "last_login")
-    # Columns with an index of their own: by others a million rows would have to be sorted.
-    sortable_by = ("username", "display_name", "email", "date_joined")
+    # With any filter this order is an index's; by another column a million rows would have to be sorted.
+    sortable_by = ("date_joined",)
     list_filter = ("is_active", "is_staff", BannedFilter, "groups", "date_joined")
-    prefix_fields = ("username", "display_name", "email")
+    search_fields = ("^username", "^display_name", "^email")
     search_help_text = gettext_lazy("Beginning of a username, display name or address; or a number, as in u42.")
     ordering = ("-date_joined",)
     actions = ("ban_users", "unban_users", "disconnect_users")
@@ -218,7 +218,7 @@ class LogEntryAdmin(BigListAdmin):
     sortable_by = ()
     list_filter = ("action_flag", "content_type")
     list_select_related = ("user", "content_type")
-    prefix_fields = ("user__username",)
+    search_fields = ("^user__username",)
     search_help_text = gettext_lazy("Beginning of an operator's username.")
     ordering = ("-id",)
 

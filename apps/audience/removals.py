@@ -1,8 +1,8 @@
 """Who may not watch: viewers sent away by an operator, as this process knows them.
 
 An operator's word travels twice. A control event acts at once; it may be lost, so every process also reads the same
-from Redis every few seconds, together with its report. Acting twice does nothing: only connections that were made before the
-word are closed, and a ban is a ban.
+from Redis every few seconds, together with its report. Acting twice does nothing: only connections that were made
+before the word are closed, and a ban is a ban.
 """
 
 from typing import Any

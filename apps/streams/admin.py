@@ -13,7 +13,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from apps.accounts.big_lists import FOUND_PER_FIELD, BigListAdmin
+from apps.accounts.big_lists import FOUND_PER_FIELD, BigChangeList, BigListAdmin
 
 from . import selectors, services
 from .models import Broadcaster, Category, Stream, StreamStatus
@@ -38,7 +38,7 @@ class FeaturedFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=list(selectors.featured_now().values_list("pk", flat=True)))
 
 
-class StreamChangeList(ChangeList):
+class StreamChangeList(BigChangeList):
     """A page of streams with the live figures of those that are live, read in one call."""
 
     result_list: Any
@@ -72,9 +72,9 @@ class StreamAdmin(StreamActions, BigListAdmin):
     list_display_links = ("title",)
     list_filter = ("status", FeaturedFilter, "category", ("zone", admin.EmptyFieldListFilter), "started_at")
     list_select_related = ("broadcaster", "category", "zone")
-    # Columns with an index of their own: by others the whole history would have to be sorted.
-    sortable_by = ("title", "started_at")
-    prefix_fields = ("title",)
+    # With any filter this order is an index's; by another column the whole history would have to be sorted.
+    sortable_by = ("started_at",)
+    search_fields = ("^title",)
     search_help_text = gettext_lazy(
         "Beginning of a title or of a broadcaster's name, or a number; anywhere in them if you show live ones only."
     )
@@ -166,7 +166,7 @@ class BroadcasterAdmin(BigListAdmin):
     list_display = ("name", "slug", "user", "live_now", "created_at")
     list_select_related = ("user",)
     sortable_by = ("name", "slug")
-    prefix_fields = ("name", "slug", "user__username")
+    search_fields = ("^name", "^slug", "^user__username")
     search_help_text = gettext_lazy("Beginning of a name, an address or a username; or a number.")
     list_filter = (("user", admin.EmptyFieldListFilter),)
     autocomplete_fields = ("user",)

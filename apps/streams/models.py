@@ -159,6 +159,7 @@ class Stream(models.Model):
             # The admin's list: all there ever were, newest first, and found by the beginning of a title.
             models.Index(fields=["started_at"], name="streams_by_start"),
             models.Index(fields=["category", "started_at"], name="streams_by_category"),
+            models.Index(fields=["zone", "started_at"], name="streams_by_zone"),
             models.Index(fields=["title"], name="streams_by_title"),
         ]
         permissions = [("feature_stream", "Can put streams first in the directory")]

@@ -60,7 +60,7 @@ def test_featured_streams_come_first_in_their_own_order(client: Client, house: P
         "Some zz",
         "Few zz",
         "None",
-    ]  # most viewers first, as it promises
+    ]
 
 
 def test_a_featured_stream_is_first_in_its_own_category_only(
