@@ -10,6 +10,7 @@ from .api import api_urls
 urlpatterns = [
     path("", include("apps.streams.urls")),
     path("accounts/", include("apps.accounts.urls")),
+    path("manage/", include("apps.waitingroom.manage_urls")),
     path("api/", api_urls()),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/login/", admin_sign_in),  # before the admin's own, which still gives the address its name

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db.models import Q
 from redis.exceptions import RedisError
@@ -137,9 +138,9 @@ def _from_redis(zone_id: str, numbers: range) -> Iterator[tuple[datetime, Minute
                 continue
             counted = store.stats_read(reply)
             moment = datetime.fromtimestamp(number * 60, tz=UTC)
-            counts = {name: getattr(counted, name) for name in COLUMNS}
-            waits = {name: wait_quantile(counted.waits, share) for name, share in QUANTILES.items()}
-            yield moment, Minute(minute=moment, waits=counted.waits, **counts, **waits)
+            counts: dict[str, Any] = {name: getattr(counted, name) for name in COLUMNS}
+            counts |= {name: wait_quantile(counted.waits, share) for name, share in QUANTILES.items()}
+            yield moment, Minute(minute=moment, waits=counted.waits, **counts)
 
 
 def _number(moment: datetime) -> int:

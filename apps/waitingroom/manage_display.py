@@ -1,0 +1,135 @@
+"""What the managers' pages say in words: modes, health, and what a change changed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from .manager_models import ChangeAction, Role, ZoneChange
+from .models import FailMode, Zone, ZoneMode
+from .wall import WallRow
+
+UNKNOWN = "—"
+
+HEALTH: Mapping[str, Any] = {
+    "lost": gettext_lazy("Redis lost the line; gates are putting it back"),
+    "stale": gettext_lazy("No gate keeps up with the line"),
+    "still": gettext_lazy("The front stands still while the line grows"),
+    "underused": gettext_lazy("Few of those called come in"),
+}
+# A zone that is well, by what those who come are told.
+STATES: Mapping[str, Any] = {
+    "paused": gettext_lazy("Stands still: paused"),
+    "blocked": gettext_lazy("Closed: nobody gets in line"),
+    "before": gettext_lazy("Not open yet"),
+    "prequeue": gettext_lazy("Gathering for the draw"),
+}
+MOVES = gettext_lazy("The line moves")
+EMPTY = gettext_lazy("Nobody waits")
+
+
+def mode_name(mode: str) -> str:
+    """The name of a mode without its explanation."""
+    return str(ZoneMode(mode).label).partition(":")[0]
+
+
+def mode_names() -> dict[str, str]:
+    """The names of all modes."""
+    return {mode: mode_name(mode) for mode in ZoneMode.values}
+
+
+def mode_words(mode: str) -> str:
+    """What a mode does."""
+    return str(ZoneMode(mode).label).partition(": ")[2]
+
+
+def health_words(row: WallRow) -> str:
+    """How a zone is, in a few words. static/js/manage-words.js says the same of what comes later."""
+    if row.health != "ok":
+        return str(HEALTH[row.health])
+    return str(STATES.get(row.state) or (MOVES if row.waiting else EMPTY))
+
+
+def words_for_scripts() -> dict[str, Any]:
+    """The same words for scripts."""
+    return {
+        "modes": mode_names(),
+        "health": {name: str(text) for name, text in HEALTH.items()},
+        "states": {name: str(text) for name, text in STATES.items()},
+        "moves": str(MOVES),
+        "empty": str(EMPTY),
+        "timeZone": timezone.get_current_timezone_name(),
+    }
+
+
+def role_name(role: Role) -> str:
+    """The name of a role without its explanation."""
+    return str(role.label).partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that a change changed, in words."""
+
+    label: str
+    before: str
+    after: str
+
+
+def change_title(change: ZoneChange) -> str:
+    """What was done, in a word or two."""
+    return str(ChangeAction(change.action).label)
+
+
+def differences(change: ZoneChange) -> Iterator[Difference]:
+    """What a change changed, field by field; nothing for a zone that was made or deleted."""
+    if change.action in (ChangeAction.CREATED, ChangeAction.DELETED):
+        return
+    if change.action == ChangeAction.CLEARED:
+        yield Difference(_("waiting"), value_words("waiting", change.before.get("waiting")), "0")
+        return
+    if change.action == ChangeAction.ROLE:
+        was, now = (value_words("role", told.get("role")) for told in (change.before, change.after))
+        yield Difference(str(change.before.get("user", "")), was, now)
+        return
+    for name in dict.fromkeys([*change.before, *change.after]):
+        was, now = (value_words(name, told.get(name)) for told in (change.before, change.after))
+        yield Difference(field_label(name), was, now)
+
+
+def field_label(name: str) -> str:
+    """A zone's field as people call it; what is none any more keeps its name."""
+    return str(_FIELDS.get(name, name))
+
+
+_FIELDS = {field.name: field.verbose_name for field in Zone._meta.fields}
+
+
+def value_words(name: str, value: Any) -> str:
+    """A field's value, as `ZoneChange.before` holds it or as the field itself does, for people."""
+    if value is None or value == "":
+        return UNKNOWN
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if name == "mode" and value in ZoneMode.values:
+        return mode_name(value)
+    if name == "fail_mode" and value in FailMode.values:
+        return str(FailMode(value).label).partition(":")[0]
+    if name == "role":
+        return role_name(Role[value.upper()])
+    if name in ("opens_at", "prequeue_from"):
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return date_format(timezone.localtime(moment), "Y-m-d H:i")
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def percent_of(row: WallRow) -> int:
+    """How much of N entered in the last minute, 0 to 100."""
+    if not row.per_minute:
+        return 100 if row.entering_per_minute else 0
+    return min(100, round(100 * row.entering_per_minute / row.per_minute))

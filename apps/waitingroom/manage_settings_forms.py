@@ -1,0 +1,131 @@
+"""What owners and staff type: a zone's other fields, a new zone, who manages it; and what of the past is asked for."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from . import rules
+from .manage_forms import CountField, MomentField, VersionedForm
+from .manager_models import Role
+from .models import FailMode, ZoneMode
+from .reports import LONGEST
+
+
+class SettingsForm(VersionedForm):
+    """All that an owner decides."""
+
+    name = forms.CharField(label=gettext_lazy("Name in English"), max_length=rules.MAX_NAME)
+    name_ko = forms.CharField(label=gettext_lazy("Name in Korean"), max_length=rules.MAX_NAME, required=False)
+    app = forms.CharField(
+        label=gettext_lazy("App"), max_length=40, required=False, help_text=gettext_lazy("Which app sends people here.")
+    )
+    screen = forms.CharField(
+        label=gettext_lazy("Screen"),
+        max_length=40,
+        required=False,
+        help_text=gettext_lazy("Which of its screens is behind it."),
+    )
+    origins = forms.CharField(
+        label=gettext_lazy("Sites to return to"),
+        max_length=2_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=gettext_lazy("One a line, such as https://shop.example. This site itself needs no line."),
+    )
+    idle_s = CountField(
+        label=gettext_lazy("Idle limit, seconds"),
+        min_value=rules.IDLE_LIMITS_S[0],
+        max_value=rules.IDLE_LIMITS_S[1],
+        help_text=gettext_lazy("Who is silent for longer is out of the line."),
+    )
+    poll_ms = CountField(
+        label=gettext_lazy("Polling period, milliseconds"),
+        min_value=rules.POLL_LIMITS_MS[0],
+        max_value=rules.POLL_LIMITS_MS[1],
+        help_text=gettext_lazy("It grows by itself with a long wait."),
+    )
+    fail_mode = forms.ChoiceField(label=gettext_lazy("When Redis is away"), choices=FailMode.choices)
+    pass_s = CountField(
+        label=gettext_lazy("Pass good for, seconds"), min_value=rules.PASS_LIMITS_S[0], max_value=rules.PASS_LIMITS_S[1]
+    )
+    single_use = forms.BooleanField(label=gettext_lazy("Passes open once"), required=False)
+    field_order = (
+        *("name", "name_ko", "app", "screen", "origins", "idle_s", "poll_ms"),
+        *("fail_mode", "pass_s", "single_use", "why", "version"),
+    )
+
+
+class CreateForm(forms.Form):
+    """A new zone: what cannot be left to a default."""
+
+    name = forms.CharField(label=gettext_lazy("Name in English"), max_length=rules.MAX_NAME)
+    name_ko = forms.CharField(label=gettext_lazy("Name in Korean"), max_length=rules.MAX_NAME, required=False)
+    zone_id = forms.CharField(
+        label=gettext_lazy("Id"),
+        max_length=64,
+        help_text=gettext_lazy("Letters, digits, _ and -, as apps send it. It cannot be changed later."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    per_minute = CountField(
+        label=gettext_lazy("Entries a minute"), min_value=0, max_value=rules.MAX_PER_MINUTE, initial=100
+    )
+    mode = forms.ChoiceField(label=gettext_lazy("Mode"), choices=ZoneMode.choices, initial=ZoneMode.OPEN)
+    app = forms.CharField(
+        label=gettext_lazy("App"), max_length=40, required=False, help_text=gettext_lazy("Which app sends people here.")
+    )
+    screen = forms.CharField(
+        label=gettext_lazy("Screen"),
+        max_length=40,
+        required=False,
+        help_text=gettext_lazy("Which of its screens is behind it."),
+    )
+    origins = forms.CharField(
+        label=gettext_lazy("Sites to return to"),
+        max_length=2_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text=gettext_lazy("One a line, such as https://shop.example. This site itself needs no line."),
+    )
+
+
+class ManagerForm(forms.Form):
+    """Somebody gets a role."""
+
+    username = forms.CharField(
+        label=gettext_lazy("Username"),
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    role = forms.TypedChoiceField(
+        label=gettext_lazy("Role"), choices=Role.choices, coerce=lambda value: Role(int(value)), initial=Role.OPERATOR
+    )
+
+
+class SpanForm(forms.Form):
+    """From when to when a report is."""
+
+    start = MomentField(label=gettext_lazy("From"))
+    end = MomentField(label=gettext_lazy("To"))
+
+    def clean(self) -> dict[str, Any]:
+        """A span that lies the right way round, and is no longer than a report may be."""
+        data = super().clean() or {}
+        start, end = data.get("start"), data.get("end")
+        if start is not None and end is not None:
+            if end - start < timedelta(minutes=1):
+                self.add_error("end", _("The end must come after the start."))
+            elif end - start > LONGEST:
+                text = _("A report covers at most %(days)d days.") % {"days": LONGEST.days}
+                self.add_error("end", text)
+        return data
+
+
+class SiftForm(forms.Form):
+    """What of the wall is shown."""
+
+    q = forms.CharField(required=False, max_length=80)
+    app = forms.CharField(required=False, max_length=40)
+    mode = forms.ChoiceField(required=False, choices=[("", ""), *ZoneMode.choices])

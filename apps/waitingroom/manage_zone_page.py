@@ -1,0 +1,155 @@
+"""The page of one zone, as it stands or with a form on it that was refused."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from . import manage_selectors, reports
+from .changes import changes_of
+from .manage_display import health_words, percent_of, words_for_scripts
+from .manage_forms import BlockForm, ClearForm, MessageForm, ModeForm, RateForm, ScheduleForm, VersionedForm
+from .manage_selectors import Preview
+from .managers import Action, Role, may
+from .models import Zone, ZoneMode
+from .report_chart import Chart, chart_of
+from .rules import MAX_PER_MINUTE
+from .services import Conflict
+from .templatetags.manage import figure, seconds
+from .wall import ChangeTold, Minute, ZoneDetail
+
+CHANGES_SHOWN = 8
+
+# The forms of a zone's page, and what somebody must be allowed to do for each.
+FORMS: Mapping[str, tuple[type[VersionedForm], Action]] = {
+    "rate": (RateForm, Action.RATE),
+    "mode": (ModeForm, Action.MODE),
+    "block": (BlockForm, Action.MODE),
+    "bypass": (ModeForm, Action.MODE),
+    "observe": (ModeForm, Action.MODE),
+    "message": (MessageForm, Action.MESSAGE),
+    "schedule": (ScheduleForm, Action.SCHEDULE),
+    "clear": (ClearForm, Action.CLEAR),
+}
+# Modes that one click sets; the others ask first.
+CALM_MODES = (ZoneMode.OPEN, ZoneMode.QUEUE_ALL, ZoneMode.PAUSED)
+
+
+def zone_page(
+    request: HttpRequest,
+    found: Zone,
+    role: Role,
+    *,
+    bound: VersionedForm | None = None,
+    conflict: Conflict | None = None,
+    asked: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    """The zone's page; `bound` is a form that was refused, `conflict` why. `asked` is an N to look ahead at."""
+    detail = manage_selectors.zone_now(found.pk)
+    forms: dict[str, VersionedForm] = {
+        name: form.of(found, name) for name, (form, action) in FORMS.items() if may(role, action)
+    }
+    if bound is not None:
+        forms[bound.part] = bound
+    per_minute = found.per_minute
+    if "rate" in forms and asked:
+        typed = RateForm({"per_minute": asked, "version": found.version}, part="rate")
+        if typed.is_valid():
+            per_minute = typed.cleaned_data["per_minute"]
+            forms["rate"] = RateForm(part="rate", initial={"per_minute": per_minute, "version": found.version})
+        else:
+            forms["rate"] = typed
+    ahead = manage_selectors.preview(found.pk, found.per_minute)
+    looked = ahead if per_minute == found.per_minute else manage_selectors.preview(found.pk, per_minute)
+    latest = changes_of(found.pk, CHANGES_SHOWN)
+    context = {
+        "zone": found,
+        "detail": detail,
+        "row": detail.row,
+        "health_words": health_words(detail.row),
+        "percent": percent_of(detail.row),
+        "is_over": detail.row.entering_per_minute > found.per_minute,
+        "role": role,
+        "forms": forms,
+        "opened": bound.part if bound is not None else "",
+        "conflict": conflict,
+        "calm_modes": CALM_MODES,
+        "can_edit": may(role, Action.EDIT),
+        "can_manage": may(role, Action.ROLES),
+        "can_act": may(role, Action.MODE),
+        "changes": latest,
+        "last_id": latest[-1].pk if len(latest) == CHANGES_SHOWN else None,
+        "preview": preview_words(looked),
+        "clears_at": ahead.clears_at if ahead.waiting else None,
+        "in_line": ahead.waiting,
+        "chart": _course(detail.past.history),
+        "wait_address": request.build_absolute_uri(f"/wait/{found.pk}/?next=/"),
+        "script_address": request.build_absolute_uri("/static/js/gate.js"),
+        "site_zone": timezone.get_current_timezone_name(),
+        "script": {**_script(found, detail), "role": role},
+    }
+    return render(request, "manage/zone.html", context, status=status)
+
+
+def _script(found: Zone, detail: ZoneDetail) -> dict[str, Any]:
+    """What the page's script starts from."""
+    return {
+        **words_for_scripts(),
+        "zone": found.pk,
+        "version": found.version,
+        "perMinute": found.per_minute,
+        "mostPerMinute": MAX_PER_MINUTE,
+        "newest": _newest(detail.past.changes),
+        "sockets": _("{n} sockets"),
+        "changed": _("The zone was changed just now. Figures and forms here follow."),
+        "changedBy": _("{name} changed the zone just now. Figures and forms here follow."),
+        "copied": _("Copied"),
+        "history": [[one.minute, one.waiting, one.entries] for one in detail.past.history],
+        "rates": _rates(detail.past.changes),
+        "previewUrl": reverse("manage:preview", args=[found.pk]),
+        "changesUrl": reverse("manage:changes", args=[found.pk]),
+    }
+
+
+def _newest(changes: Sequence[ChangeTold]) -> str:
+    """What tells the script that the list of changes is another one; it makes the same text of what the socket says."""
+    undone = ",".join("" if one.undone_by is None else str(one.undone_by) for one in changes)
+    return f"{changes[0].id}:{undone}" if changes else ""
+
+
+def _rates(changes: Iterable[ChangeTold]) -> list[list[int]]:
+    """When N was changed, epoch ms, and what it was before: newest first."""
+    return [[one.at_ms, one.before["per_minute"]] for one in changes if "per_minute" in one.before]
+
+
+def _course(history: Sequence[Minute]) -> Chart:
+    """What the page shows of the last half hour without a script."""
+    minutes = [
+        reports.Minute(
+            minute=datetime.fromtimestamp(one.minute, tz=timezone.get_current_timezone()),
+            **{name: getattr(one, name) for name in reports.COLUMNS},
+        )
+        for one in history
+    ]
+    start, end = minutes[0].minute, minutes[-1].minute + reports.MINUTE
+    return chart_of(reports.report_make(start=start, end=end, minutes=minutes))
+
+
+def preview_words(found: Preview) -> str:
+    """What would become of the line at another N, in a sentence."""
+    told = {"n": figure(found.per_minute), "line": figure(found.waiting)}
+    if not found.waiting:
+        return _("Nobody waits: at %(n)s a minute, people enter at once until the minute is full.") % told
+    if found.clears_at is None or found.seconds is None:
+        return _("At %(n)s a minute the line of %(line)s does not move.") % told
+    local = timezone.localtime(found.clears_at)
+    is_today = local.date() == timezone.localdate()
+    told |= {"time": date_format(local, "H:i" if is_today else "Y-m-d H:i"), "wait": seconds(found.seconds)}
+    return _("At %(n)s a minute the line of %(line)s clears at %(time)s, in %(wait)s.") % told

@@ -1,0 +1,44 @@
+/** What the managers' pages say of a zone, in the words of the template; the server says the same of the first rows. */
+
+import { duration, fill, number } from "./format.js";
+
+export const config = JSON.parse(document.getElementById("manage-config").textContent);
+
+const UNKNOWN = "—";
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: config.timeZone });
+const clockFull = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: config.timeZone });
+const day = new Intl.DateTimeFormat("en-CA", { dateStyle: "short", timeZone: config.timeZone });
+
+export const figure = (value) => (value === null ? UNKNOWN : number(value));
+export const seconds = (value) => (value === null ? UNKNOWN : duration(value));
+
+/** How a zone is, in a few words. */
+export function healthWords(row) {
+  if (row.health !== "ok") return config.health[row.health];
+  return config.states[row.state] ?? (row.waiting ? config.moves : config.empty);
+}
+
+/** How much of N entered in the last minute, as an SVG length. */
+export function share(row) {
+  if (!row.per_minute) return row.entering_per_minute ? "100%" : "0%";
+  return `${Math.min(100, Math.round((100 * row.entering_per_minute) / row.per_minute))}%`;
+}
+
+export const of = (perMinute) => fill(config.of, { n: number(perMinute) });
+
+/** Epoch ms -> "14:32", with the day unless it is today, in the time zone of the site. */
+export function timeAt(ms) {
+  const isToday = day.format(ms) === day.format(Date.now());
+  return isToday ? clock.format(ms) : `${day.format(ms)} ${clock.format(ms)}`;
+}
+
+export const timeOfDay = (ms) => clockFull.format(ms);
+
+/** Change what differs, and only that. */
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export function mark(element, name, value) {
+  if (element.dataset[name] !== value) element.dataset[name] = value;
+}

@@ -1,0 +1,241 @@
+/**
+ * One zone: figures and chart once a second, and forms that know what they showed.
+ *
+ * A form that nobody touched follows the zone, a moment after the page has shown the change: what is pressed then is meant
+ * for what is seen. One that was touched keeps its version, and the server says what somebody else changed meanwhile.
+ */
+
+import { showNumber } from "./digits.js";
+import { Course } from "./manage-chart.js";
+import { follow } from "./manage-link.js";
+import { config, figure, healthWords, mark, put, seconds, share, timeAt, timeOfDay } from "./manage-words.js";
+import { fill } from "./format.js";
+
+const SEEN_AFTER_MS = 1_500;
+const ASK_AFTER_MS = 250;
+
+const page = document.querySelector("[data-helm]");
+const find = (name) => page.querySelector(`[data-${name}]`);
+const figures = Object.fromEntries(
+  [...page.querySelectorAll("[data-figure]")].map((element) => [element.dataset.figure, element]),
+);
+const course = new Course(find("course"));
+const forms = [...page.querySelectorAll("[data-deed]")];
+
+// --- the chart
+
+find("drawn").hidden = true;
+find("course").hidden = false;
+let history = config.history;
+let rates = config.rates;
+course.load(history, rates, config.perMinute);
+
+// --- what the server says
+
+let shown = config.version;
+let newest = config.newest;
+
+function clearsAt(row, at) {
+  if (!row.waiting || row.longest_wait_s === null) return null;
+  return at + row.longest_wait_s * 1000;
+}
+
+function told(frame) {
+  mark(page, "health", frame.health);
+  page.toggleAttribute("data-over", frame.entering_per_minute > frame.per_minute);
+  showNumber(figures.waiting, frame.waiting);
+  showNumber(figures.entering, frame.entering_per_minute);
+  showNumber(figures.called, frame.called);
+  put(figures.per_minute, figure(frame.per_minute));
+  put(figures.wait, seconds(frame.longest_wait_s));
+  if (find("gauge").getAttribute("width") !== share(frame)) find("gauge").setAttribute("width", share(frame));
+  const clears = clearsAt(frame, frame.at);
+  find("clears").hidden = clears === null;
+  if (clears !== null) put(find("clears").querySelector("time"), timeAt(clears));
+  put(find("health-words"), healthWords(frame));
+  mark(find("mode-tag"), "mode", frame.mode);
+  put(find("mode-tag"), config.modes[frame.mode]);
+  course.add(frame.at / 1000, frame.waiting, frame.entering_per_minute, frame.per_minute);
+  if (frame.history || frame.changes) {
+    history = frame.history?.map((one) => [one.minute, one.waiting, one.entries]) ?? history;
+    rates =
+      frame.changes
+        ?.filter((change) => "per_minute" in change.before)
+        .map((change) => [change.at_ms, change.before.per_minute]) ?? rates;
+    course.load(history, rates, frame.per_minute);
+  } else course.draw();
+  for (const [name, value] of Object.entries(frame.funnel ?? {})) {
+    const place = page.querySelector(`[data-funnel-of="${name}"]`);
+    if (place) put(place, figure(value));
+  }
+  for (const [name, value] of Object.entries(frame.waits ?? {})) {
+    put(page.querySelector(`[data-wait-of="${name}"]`), seconds(value));
+  }
+  if (frame.gates) showGates(frame.gates);
+  if (frame.changes) showChanges(frame.changes);
+  if (frame.version !== shown) changed(frame);
+}
+
+function showGates(gates) {
+  find("no-gates").hidden = gates.length > 0;
+  const list = find("gates");
+  while (list.children.length > gates.length) list.lastElementChild.remove();
+  gates.forEach((gate, index) => {
+    const item = list.children[index] ?? list.appendChild(document.createElement("li"));
+    if (!item.querySelector("code")) {
+      item.append(...["code", "span", "time"].map((name) => document.createElement(name)));
+      item.querySelector("span").className = "figures";
+      item.querySelector("time").className = "muted";
+    }
+    put(item.querySelector("code"), gate.gate);
+    put(item.querySelector("span"), fill(config.sockets, { n: figure(gate.sockets) }));
+    put(item.querySelector("time"), timeOfDay(gate.seen_ms));
+  });
+}
+
+/** The list as the server writes it: words, names, and the forms that undo. */
+async function showChanges(changes) {
+  const last = changes.length ? `${changes[0].id}:${changes.map((change) => change.undone_by)}` : "";
+  if (last === newest) return;
+  newest = last;
+  try {
+    const answer = await fetch(`${config.changesUrl}?part=1`);
+    if (answer.ok) find("changes").innerHTML = await answer.text();
+  } catch {
+    newest = null; // the next frame asks again
+  }
+}
+
+/** The zone has another version: say so, and let forms that nobody touched follow it. */
+function changed(frame) {
+  shown = frame.version;
+  const notice = find("changed");
+  const last = frame.changes?.[0];
+  notice.hidden = false;
+  put(notice.firstElementChild, last?.who ? fill(config.changedBy, { name: last.who }) : config.changed);
+  setTimeout(() => forms.forEach((form) => isTouched(form) || renew(form, frame)), SEEN_AFTER_MS);
+}
+
+function isTouched(form) {
+  return form.dataset.touched !== undefined;
+}
+
+const VALUES = ["per_minute", "mode", "message", "message_ko", "opens_at", "prequeue_from"];
+
+function renew(form, frame) {
+  const moments = { opens_at: frame.opens_at_ms, prequeue_from: frame.prequeue_from_ms };
+  form.elements.version.value = frame.version;
+  for (const name of VALUES) {
+    const value = name in moments ? wallClock(moments[name]) : frame[name];
+    for (const field of [form.elements[name], form.elements[`initial-${name}`]]) {
+      if (field && "value" in field && field.type !== "submit") field.value = value ?? "";
+    }
+  }
+  if (form.dataset.deed === "rate") ask();
+}
+
+const parts = new Intl.DateTimeFormat("sv-SE", {
+  timeZone: config.timeZone,
+  ...{ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" },
+});
+
+/** Epoch ms -> what a datetime-local field takes, in the time zone of the site. */
+const wallClock = (ms) => (ms === null ? "" : parts.format(ms).replace(" ", "T"));
+
+function showMode(mode) {
+  for (const button of page.querySelectorAll(".modes [name=mode]")) {
+    if (button.value === mode) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
+  for (const summary of page.querySelectorAll("[data-mode-of]")) {
+    if (summary.dataset.modeOf === mode) summary.setAttribute("aria-current", "true");
+    else summary.removeAttribute("aria-current");
+  }
+}
+
+// --- forms
+
+for (const form of forms) {
+  form.addEventListener("input", () => (form.dataset.touched = ""));
+  // Pressed twice in haste, it is sent once.
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent !== undefined) event.preventDefault();
+    form.dataset.sent = "";
+  });
+}
+window.addEventListener("pageshow", () => forms.forEach((form) => delete form.dataset.sent));
+
+const rate = page.querySelector("[data-deed=rate]");
+let asked = 0;
+let timer = 0;
+
+/** Look ahead at the N that is typed. Answers that were overtaken are dropped. */
+async function ask() {
+  const preview = find("preview");
+  const number = (asked += 1);
+  preview.classList.add("asking");
+  try {
+    const answer = await fetch(`${config.previewUrl}?${new URLSearchParams({ per_minute: rate.elements.per_minute.value })}`);
+    if (!answer.ok && answer.status !== 400) return;
+    const { text } = await answer.json();
+    if (number !== asked) return;
+    put(preview, text);
+    preview.classList.toggle("wrong", !answer.ok);
+  } catch {
+    // no network, which the page says elsewhere
+  } finally {
+    if (number === asked) preview.classList.remove("asking");
+  }
+}
+
+if (rate) {
+  const field = rate.elements.per_minute;
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, ASK_AFTER_MS);
+  });
+  rate.querySelector("[data-steps]").hidden = false;
+  for (const button of rate.querySelectorAll("[data-step]")) {
+    button.addEventListener("click", () => {
+      const typed = Number(field.value.replace(/[ ,]/g, ""));
+      if (!Number.isFinite(typed)) return;
+      field.value = figure(Math.min(config.mostPerMinute, Math.round(typed * Number(button.dataset.step))));
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  }
+}
+
+const message = page.querySelector("[data-deed=message]");
+if (message) {
+  const show = () => {
+    for (const place of message.querySelectorAll("[data-told-of]")) {
+      put(place, message.elements[place.dataset.toldOf].value.trim());
+    }
+    find("told").hidden = [...message.querySelectorAll("[data-told-of]")].every((place) => !place.textContent);
+  };
+  message.addEventListener("input", show);
+  show();
+}
+
+for (const button of page.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break; // pages without TLS have none
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.parentElement.querySelector("[data-copy-of]").textContent.trim());
+    const before = button.textContent;
+    button.textContent = config.copied;
+    setTimeout(() => (button.textContent = before), 1_500);
+  });
+}
+
+follow({
+  page,
+  path: `/ws/manage/zones/${encodeURIComponent(config.zone)}/`,
+  onFrame(frame) {
+    // What the page offers is another thing then; what was typed is not thrown away for it.
+    if (frame.type === "role" && frame.role !== config.role && !forms.some(isTouched)) location.reload();
+    if (frame.type !== "zone") return;
+    told(frame);
+    showMode(frame.mode);
+  },
+});
