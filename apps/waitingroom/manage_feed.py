@@ -11,7 +11,7 @@ import random
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -22,12 +22,13 @@ from apps.realtime.hub import BATCH
 from apps.realtime.metrics import DELIVERIES, REDIS_FAILURES
 from apps.realtime.outbox import Message
 
+from . import manage_frames as frames
 from . import store
 from .board_store import Board, board_look, board_read
 from .manage_past import WatchedPast
 from .manage_reading import Reading, Seat
 from .metrics import LOOP_FAILURES
-from .wall import WallRow, encode, row_of
+from .wall import WallRow, row_of
 
 logger = logging.getLogger(__name__)
 
@@ -187,18 +188,12 @@ class Feed:
             if isinstance(shown, str):
                 text = self._zone_frame(shown, parts.get(shown, {}), whole=whole)
             else:
-                text = self._wall_frame(shown, shown if whole else changed & shown, gone & shown, whole=whole)
+                rows = [self._told[zone_id] for zone_id in (shown if whole else changed & shown) & self._told.keys()]
+                text = frames.wall(rows, gone & shown, at=self._read_ms, gates=self._gates, whole=whole)
             if text is not None:
                 await _send(seats, text)
                 for seat in seats:
                     seat.is_greeted = True
-
-    def _wall_frame(self, shown: frozenset[str], rows: Iterable[str], gone: Iterable[str], *, whole: bool) -> str:
-        told = ",".join(self._told[zone_id] for zone_id in rows if zone_id in self._told)
-        return (
-            f'{{"type":"wall","at":{self._read_ms},"whole":{_json(whole)},"gates":{self._gates},'
-            f'"rows":[{told}],"gone":{encode(sorted(gone))}}}'
-        )
 
     def _past_changes(self, zone_id: str) -> dict[str, str]:
         """The parts of a zone's past that differ from what was sent last."""
@@ -212,28 +207,17 @@ class Feed:
 
     def _zone_frame(self, zone_id: str, parts: dict[str, str], *, whole: bool) -> str | None:
         """None while a page that has just come would be sent half of it."""
-        facts = (self.reading.facts or {}).get(zone_id)
+        facts, board = (self.reading.facts or {}).get(zone_id), self._board
         parts = self._pasts.get(zone_id, {}) if whole else parts
-        if facts is None or (whole and not parts):
+        if facts is None or board is None or (whole and not parts):
             return None
-        bearing = self._board and self._board.lines.get(zone_id)
-        own = {
-            "message": facts.message,
-            "message_ko": facts.message_ko,
-            "prequeue_from_ms": facts.prequeue_from_ms,
-            "called": bearing.called if bearing else 0,
-        }
-        return (
-            f'{{"type":"zone","at":{self._read_ms},"whole":{_json(whole)},"gates_alive":{self._gates},'
-            f"{self._told[zone_id][1:-1]},{encode(own)[1:-1]}"
-            + "".join(f',"{name}":{text}' for name, text in parts.items())
-            + "}"
-        )
+        bearing, row = board.lines.get(zone_id), self._told[zone_id]
+        return frames.zone(facts, bearing, row, parts, at=self._read_ms, gates=self._gates, whole=whole)
 
     async def _say_stale(self) -> None:
         seats = [seat for seat in self._seats if not self._is_stale or not seat.is_greeted]
         self._is_stale = True
-        await _send(seats, f'{{"type":"stale","since":{self._read_ms}}}')
+        await _send(seats, frames.stale(self._read_ms))
         for seat in seats:
             seat.is_greeted = True
 
@@ -256,7 +240,7 @@ class Feed:
                     seat.dismiss(FORBIDDEN, "role_removed: this zone is not yours any more")
             elif role != seat.role:
                 seat.role = role
-                seat.outbox.push(_message(f'{{"type":"role","role":{int(role)}}}'))
+                seat.outbox.push(_message(frames.role(role)))
         if self.reading.is_blind:
             for seat in self._seats:
                 seat.dismiss(TRY_AGAIN_LATER, "unverified: nobody can tell now what you may see")
@@ -268,14 +252,10 @@ class Feed:
         random.shuffle(waiting)
         for start in range(0, len(waiting), DRAIN_BATCH):
             for seat in waiting[start : start + DRAIN_BATCH]:
-                seat.outbox.push(_message(f'{{"type":"reconnect","within_ms":{RECONNECT_WITHIN_MS}}}'))
+                seat.outbox.push(_message(frames.reconnect(RECONNECT_WITHIN_MS)))
                 seat.dismiss(SERVICE_RESTART, "draining: come back in a moment")
             if loop.time() < deadline - 1.0:
                 await asyncio.sleep(DRAIN_PAUSE_S)
-
-
-def _json(value: bool) -> str:
-    return "true" if value else "false"
 
 
 def _message(text: str) -> Message:

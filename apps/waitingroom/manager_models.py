@@ -53,7 +53,8 @@ class ZoneManager(models.Model):
         verbose_name_plural = _("zone managers")
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(zone__isnull=False, app__isnull=True) | models.Q(zone__isnull=True, app__gt=""),
+                condition=models.Q(zone__isnull=False, app__isnull=True)
+                | models.Q(zone__isnull=True, app__isnull=False, app__gt=""),
                 name="zone_managers_of_zone_or_app",
             ),
             models.UniqueConstraint(fields=["user", "zone"], name="zone_managers_once_a_zone"),

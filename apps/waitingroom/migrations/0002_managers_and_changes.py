@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'zone managers',
                 'db_table': 'zone_managers',
                 'ordering': ['-role', 'pk'],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('app__isnull', True), ('zone__isnull', False)), models.Q(('app__gt', ''), ('zone__isnull', True)), _connector='OR'), name='zone_managers_of_zone_or_app'), models.UniqueConstraint(fields=('user', 'zone'), name='zone_managers_once_a_zone'), models.UniqueConstraint(fields=('user', 'app'), name='zone_managers_once_an_app')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('app__isnull', True), ('zone__isnull', False)), models.Q(('app__gt', ''), ('app__isnull', False), ('zone__isnull', True)), _connector='OR'), name='zone_managers_of_zone_or_app'), models.UniqueConstraint(fields=('user', 'zone'), name='zone_managers_once_a_zone'), models.UniqueConstraint(fields=('user', 'app'), name='zone_managers_once_an_app')],
             },
         ),
     ]
