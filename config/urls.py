@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from apps.accounts.views import admin_sign_in
+from apps.operations.dashboard_views import dashboard_page
 
 from .api import api_urls
 
@@ -14,6 +15,7 @@ urlpatterns = [
     path("api/", api_urls()),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/login/", admin_sign_in),  # before the admin's own, which still gives the address its name
+    path("admin/dashboard/", dashboard_page, name="admin-dashboard"),
     path("admin/", admin.site.urls),
     path("", include("apps.operations.urls")),
     path("", include("django_prometheus.urls")),

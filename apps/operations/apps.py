@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class OperationsConfig(AppConfig):
     name = "apps.operations"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Have tasks say how they ended."""
+        from .jobs import jobs_watch
+
+        jobs_watch()

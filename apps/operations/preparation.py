@@ -12,10 +12,13 @@ from django.utils import timezone
 
 from apps.analytics.partition_services import past_keep
 
+from .roles import roles_ensure
+
 
 def tables_migrate() -> None:
-    """Bring the tables up to date."""
+    """Bring the tables up to date, and the roles of those who run the house."""
     call_command("migrate", interactive=False, verbosity=0)
+    roles_ensure()
 
 
 def past_forget() -> None:

@@ -52,6 +52,7 @@ MIDDLEWARE = [
     "apps.operations.middleware.content_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "apps.operations.admin_addresses.admin_addresses",  # before who leads /admin to /admin/
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -198,12 +199,23 @@ STORAGES = {
 # The API's limits go by the peer's address. Whose forwarded header is to be believed is the server's business.
 NINJA_NUM_PROXIES = 0
 
+UNFOLD = {
+    "SITE_TITLE": "Fullhouse",
+    "SITE_HEADER": "Fullhouse",
+    "SITE_SYMBOL": "stadium",
+    "SITE_URL": "/",
+    "SHOW_LANGUAGES": True,
+    "DASHBOARD_CALLBACK": "apps.operations.dashboard_views.dashboard_context",
+}
+
 # --- security -----------------------------------------------------------------------------------------------------
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+# Networks from which the admin can be reached; none: from everywhere.
+ADMIN_ALLOWED_ADDRESSES = [one for one in os.environ.get("ADMIN_ALLOWED_ADDRESSES", "").split(",") if one.strip()]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024

@@ -1,0 +1,99 @@
+"""How periodic jobs fare: each task says when it succeeded or failed, and whoever looks compares with the timetable."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from celery import current_app, signals
+from celery.schedules import crontab, maybe_schedule
+from redis.exceptions import RedisError
+
+from apps.realtime import redis
+
+from . import job_store
+
+logger = logging.getLogger(__name__)
+
+# A job of every few seconds is late when it missed three turns and some; one of the clock, so long after its time.
+TURNS_MISSED = 3
+SLACK = timedelta(seconds=15)
+CLOCK_SLACK = timedelta(minutes=10)
+
+
+class JobState(StrEnum):
+    """OK, or what is the matter. NEW: no success is known, as after a first start or a wiped Redis."""
+
+    OK = "ok"
+    NEW = "new"
+    FAILING = "failing"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One entry of the timetable."""
+
+    name: str
+    state: JobState
+    last_ok: datetime | None
+    last_failed: datetime | None
+
+
+def jobs_health(told: Mapping[tuple[str, str], int], *, now: datetime) -> list[Job]:
+    """Every entry of the timetable, in its order; `told` is what job_store.jobs_read gave."""
+    found = []
+    for name, entry in current_app.conf.beat_schedule.items():
+        last_ok, last_failed = (_moment(told.get((entry["task"], kind))) for kind in (job_store.OK, job_store.FAILED))
+        found.append(Job(name, _state(entry["schedule"], last_ok, last_failed, now), last_ok, last_failed))
+    return found
+
+
+def _moment(epoch_ms: int | None) -> datetime | None:
+    return None if epoch_ms is None else datetime.fromtimestamp(epoch_ms / 1000, tz=UTC)
+
+
+def _state(planned: Any, last_ok: datetime | None, last_failed: datetime | None, now: datetime) -> JobState:
+    has_failed = last_failed is not None and (last_ok is None or last_failed > last_ok)
+    if last_ok is not None and now > _due(planned, last_ok):
+        return JobState.FAILING if has_failed else JobState.LATE
+    if has_failed:
+        return JobState.FAILING
+    return JobState.NEW if last_ok is None else JobState.OK
+
+
+def _due(planned: Any, last_ok: datetime) -> datetime:
+    """When the next success is late."""
+    schedule = maybe_schedule(planned)
+    if isinstance(schedule, crontab):
+        last, until_next, _now = schedule.remaining_delta(last_ok)
+        return last + until_next + CLOCK_SLACK
+    return last_ok + TURNS_MISSED * schedule.run_every + SLACK
+
+
+# --- in a worker --------------------------------------------------------------------------------------------------
+
+
+def jobs_watch() -> None:
+    """From now on every task of this process says how it ended."""
+    signals.task_success.connect(_on_success, weak=False, dispatch_uid="operations.jobs")
+    signals.task_failure.connect(_on_failure, weak=False, dispatch_uid="operations.jobs")
+
+
+def _on_success(sender: Any = None, **_: Any) -> None:
+    _tell(sender, job_store.OK)
+
+
+def _on_failure(sender: Any = None, **_: Any) -> None:
+    _tell(sender, job_store.FAILED)
+
+
+def _tell(task: Any, outcome: str) -> None:
+    try:
+        redis.ask_now([job_store.job_put(task=task.name, outcome=outcome, at_ms=int(time.time() * 1000))])
+    except (RedisError, OSError) as error:
+        # The job itself is done; it only looks later than it was.
+        logger.warning("cannot note that %s ended: %s", task.name, error)

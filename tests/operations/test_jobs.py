@@ -1,0 +1,114 @@
+"""Jobs say when they succeeded; whoever looks says which are late."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from apps.analytics.tasks import rankings
+from apps.operations import job_store
+from apps.operations.jobs import JobState, jobs_health
+from apps.realtime.redis import run_now
+from config.celery import app as celery
+from tests.services.redis_server import RedisServer
+from tests.services.waiting import eventually
+from tests.services.worker import Worker
+
+SWEEP, DAILY = "apps.audience.tasks.sweep", "apps.analytics.tasks.partitions"
+# 04:20 in Seoul is 19:20 the day before in UTC.
+DAILY_RUN = datetime(2026, 3, 1, 19, 20, 5, tzinfo=UTC)
+
+
+def ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def state(name: str, told: dict[tuple[str, str], int], now: datetime) -> JobState:
+    return {job.name: job.state for job in jobs_health(told, now=now)}[name]
+
+
+@pytest.mark.parametrize(
+    ("age_s", "expected"), [(0, JobState.OK), (24, JobState.OK), (25, JobState.LATE), (86_400, JobState.LATE)]
+)
+def test_a_job_of_every_few_seconds_is_late_after_three_turns_and_some(age_s: int, expected: JobState):
+    told = {(SWEEP, job_store.OK): ms(DAILY_RUN)}
+    assert state("audience-sweep", told, DAILY_RUN + timedelta(seconds=age_s)) == expected
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [
+        (timedelta(hours=23), JobState.OK),
+        (timedelta(hours=24, minutes=9), JobState.OK),
+        (timedelta(hours=24, minutes=10), JobState.LATE),
+    ],
+)
+def test_a_job_of_the_clock_is_late_when_its_time_has_passed(age: timedelta, expected: JobState):
+    told = {(DAILY, job_store.OK): ms(DAILY_RUN)}
+    assert state("analytics-partitions", told, DAILY_RUN + age) == expected
+
+
+def test_every_entry_of_the_timetable_is_there():
+    jobs = jobs_health({}, now=DAILY_RUN)
+    assert [job.name for job in jobs] == list(celery.conf.beat_schedule)
+    assert {job.state for job in jobs} == {JobState.NEW}
+
+
+def test_a_failure_shows_until_the_next_success():
+    failed = {(SWEEP, job_store.FAILED): ms(DAILY_RUN)}
+    before = failed | {(SWEEP, job_store.OK): ms(DAILY_RUN) - 1}
+    after = failed | {(SWEEP, job_store.OK): ms(DAILY_RUN) + 1}
+    now = DAILY_RUN + timedelta(seconds=1)
+    assert [state("audience-sweep", told, now) for told in (failed, before, after)] == [
+        JobState.FAILING,
+        JobState.FAILING,
+        JobState.OK,
+    ]
+
+
+def told() -> dict[tuple[str, str], int]:
+    return dict(job_store.jobs_read(run_now([job_store.jobs()])[0]))
+
+
+@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+def test_what_is_written_is_read(redis_url: str):
+    run_now([job_store.job_put(task=SWEEP, outcome=job_store.OK, at_ms=5)])
+    run_now([job_store.job_put(task=SWEEP, outcome=job_store.FAILED, at_ms=6)])
+    assert told() == {(SWEEP, "ok"): 5, (SWEEP, "failed"): 6}
+
+
+def test_a_task_of_a_real_worker_says_so(worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch):
+    started = ms(datetime.now(UTC))
+    worker()
+    rankings.delay()
+
+    def ended() -> dict[tuple[str, str], int]:
+        found = told()
+        assert ("apps.analytics.tasks.rankings", "ok") in found
+        return found
+
+    found = eventually(ended, deadline=20)
+    assert found["apps.analytics.tasks.rankings", "ok"] >= started
+    assert not [name for name in found if name[1] == "failed"]
+
+
+def test_a_job_is_done_although_nobody_could_be_told(
+    private_redis: RedisServer, use_redis: Callable[[str], str], caplog: pytest.LogCaptureFixture
+):
+    use_redis(private_redis.url)
+    private_redis.stop()
+    from apps.operations import jobs
+
+    class Task:
+        name = SWEEP
+
+    jobs._on_success(sender=Task())
+    assert "cannot note that" in caplog.text
+
+
+def test_signals_are_heard_in_every_process_of_ours(monkeypatch: pytest.MonkeyPatch):
+    from celery import signals
+
+    heard: list[Any] = [uid for uid, _ in signals.task_success.receivers or []]
+    assert any("operations.jobs" in str(uid) for uid in heard)
