@@ -48,7 +48,7 @@ class Feed:
 
     def __init__(self, *, ticks: Callable[[], float] = time.monotonic) -> None:
         self._ticks = ticks
-        self.reading = Reading(ticks)
+        self.reading = Reading(ticks, self._learned)
         self._seats: set[Seat] = set()
         self._board: Board | None = None
         self._rows: dict[str, WallRow] = {}
@@ -59,6 +59,7 @@ class Feed:
         self._read_ms = 0  # Redis's clock at the last tick that read it
         self._is_stale = False
         self._came = asyncio.Event()
+        self._pushing = asyncio.Lock()
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -119,7 +120,6 @@ class Feed:
 
     async def tick(self) -> None:
         """One reading, and the pushes that follow."""
-        self._turn_away()
         wanted = self._wanted()
         commands = [board_look(gates=self._tick % GATES_EVERY_TICKS == 0 or self._board is None)]
         commands += [store.stats(zone_id, minute) for zone_id, minute in wanted]
@@ -132,11 +132,18 @@ class Feed:
         except (RedisError, OSError):
             REDIS_FAILURES.labels("manage").inc()
             self.reading.look(self._seats, None)
+            self._turn_away()
             await self._say_stale()
             return
         self._take(board_read(replies[0]), wanted, replies[1:])
         self.reading.look(self._seats, self._board)
         await self.push()
+
+    async def _learned(self) -> None:
+        """The database was read: what people changed is shown at once, and who may not look is seen out."""
+        self._turn_away()
+        if not self._is_stale:
+            await self.push()
 
     def _wanted(self) -> list[tuple[str, int]]:
         """The minutes of statistics to read now: of the zones whose figures are oldest."""
@@ -162,6 +169,10 @@ class Feed:
 
     async def push(self) -> None:
         """Make the rows anew and send what changed; everything to who has just come."""
+        async with self._pushing:
+            await self._push()
+
+    async def _push(self) -> None:
         facts, board = self.reading.facts, self._board
         if facts is None or board is None:
             return
@@ -202,7 +213,7 @@ class Feed:
         if now is None:
             return {}
         before = self._pasts.get(zone_id, {})
-        self._pasts[zone_id] = now
+        self._pasts[zone_id] = before | now
         return {name: text for name, text in now.items() if before.get(name) != text}
 
     def _zone_frame(self, zone_id: str, parts: dict[str, str], *, whole: bool) -> str | None:

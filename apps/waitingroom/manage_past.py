@@ -38,7 +38,7 @@ class WatchedPast:
     def _needed(self, minute: int) -> list[int]:
         """The closed minutes that only Redis holds, and the last one, which says how long people wait."""
         if self.written is None:
-            return []
+            return [minute - 1]
         return sorted({minute - 1, *unwritten(self.written, minute)} - {minute})
 
     def take(self, number: int, counted: ZoneMinute, minute: int, ticks: float) -> None:
@@ -53,8 +53,12 @@ class WatchedPast:
         self._settled = {each for each in self._settled if each >= oldest}
 
     def told(self, zone_id: str, minute: int, gates: Mapping[str, Gate]) -> dict[str, str] | None:
-        """Each part of the past as JSON; None until all of it was read once."""
-        if self.written is None or self.changes is None or not {minute, *self._needed(minute)} <= self._fresh.keys():
+        """Each part of the past as JSON; None before any of it was read.
+
+        While minutes are missing their sums are left out: the page goes on with what it was made with.
+        """
+        if self.written is None or self.changes is None or not self._fresh:
             return None
         past = past_of(self.written, self._fresh, minute=minute, gates=gates_seen(zone_id, gates), changes=self.changes)
-        return {name: encode(value) for name, value in asdict(past).items()}
+        is_whole = {minute, *self._needed(minute)} <= self._fresh.keys()
+        return {name: encode(value) for name, value in asdict(past).items() if is_whole or name in ("gates", "changes")}

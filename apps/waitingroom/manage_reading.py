@@ -7,7 +7,7 @@ passed; the past of watched zones, once a minute, and their changes when their v
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -76,10 +76,12 @@ class _Job:
 class Reading:
     """What is known of the database. `ticks` is a clock in seconds."""
 
-    def __init__(self, ticks: Callable[[], float]) -> None:
+    def __init__(self, ticks: Callable[[], float], learned: Callable[[], Awaitable[None]]) -> None:
+        """`learned` is awaited after each reading that brought something."""
         self.facts: dict[str, ZoneFacts] | None = None
         self.pasts: dict[str, WatchedPast] = {}  # of watched zones
         self._ticks = ticks
+        self._learned = learned
         self._standing: dict[Person, dict[str, Role]] = {}
         self._looked_at: set[Seat] = set()  # that were there before `_standing` was read
         self._facts_at = self._roles_at = self._versions_at = float("-inf")
@@ -143,6 +145,10 @@ class Reading:
             logger.warning("the manager pages' facts grow old: the database is away", exc_info=True)
             LOOP_FAILURES.labels("manage_reading").inc()
             return
+        self._take(job, board, versions)
+        await self._learned()
+
+    def _take(self, job: _Job, board: Board | None, versions: Mapping[str, tuple[int, int]]) -> None:
         ticks = self._ticks()
         if job.standing is not None and job.seats is not None:
             self._standing, self._looked_at = job.standing, job.seats

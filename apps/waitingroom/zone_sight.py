@@ -65,7 +65,7 @@ class Written:
     """What the database holds of one zone's past: minutes by their number since 1970, sums of the day until then."""
 
     midnight: int = 0  # number of the day's first minute, in the site's time zone
-    counted_to: int = -1  # the last minute whose figures are there; -1: none
+    counted_to: int = -1  # the last minute whose figures are there; before the zone was made: none
     minutes: dict[int, Minute] = field(default_factory=dict)
     day: dict[str, int] = field(default_factory=dict)
 
@@ -73,14 +73,14 @@ class Written:
 def written_read(zone_id: str, now: datetime) -> Written:
     """The past of one zone, in three queries."""
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    counted_to = Zone.objects.filter(pk=zone_id).values_list("counted_to", flat=True).first()
+    made, counted_to = Zone.objects.filter(pk=zone_id).values_list("created_at", "counted_to").first() or (now, None)
     rows = ZoneStatistic.objects.filter(zone_id=zone_id)
     sums = rows.filter(minute__gte=midnight).aggregate(
         **{f"sum_{name}": Sum(name) for name in ("joins", "entries", "left", "evicted")}
     )
     return Written(
         midnight=number_of(midnight),
-        counted_to=-1 if counted_to is None else number_of(counted_to),
+        counted_to=number_of(made) - 1 if counted_to is None else number_of(counted_to),
         minutes={
             number_of(row.minute): Minute(
                 minute=int(row.minute.timestamp()), **{name: getattr(row, name) for name in (*_COUNTS, *QUANTILES)}
