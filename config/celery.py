@@ -51,4 +51,16 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour="4", minute="20"),  # Seoul's quietest hour
         "options": {"expires": 3600},
     },
+    "operations-alerts": {"task": "apps.operations.tasks.alerts", "schedule": 15.0, "options": {"expires": 15}},
+    # Notices are sent when they are made; this is for those that failed, whose channels have rested by now.
+    "operations-alerts-send": {
+        "task": "apps.operations.tasks.alerts_send",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
+    "operations-alerts-forget": {
+        "task": "apps.operations.tasks.alerts_forget",
+        "schedule": crontab(hour="4", minute="50"),
+        "options": {"expires": 3600},
+    },
 }

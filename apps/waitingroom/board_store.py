@@ -5,6 +5,7 @@ more with more zones or more people who look. Like store.py it builds commands a
 
 Keys, in the slot of the catalogue (store.py):
     gate:{zones}:servers      sorted set  gate process -> epoch ms of its last report
+    gate:{zones}:servers:<gate>  hash     what it says of itself: host, pid, role, failures since it began; kept a while
     gate:{zones}:gates        hash        gate process -> JSON: {zone that it keeps up with: sockets that wait there}
     gate:{zones}:lines        hash        zone -> JSON: how its line stands, see bearing.py
     gate:{zones}:roles        number      raised whenever somebody's role changes
@@ -34,6 +35,7 @@ ROLES = "gate:{zones}:roles"
 GATE_SILENT_MS = 15_000
 GATE_FORGOTTEN_MS = 60_000
 LINES_PER_CALL = 1_000
+ABOUT_KEPT_S = 600
 
 
 # --- what gates tell --------------------------------------------------------------------------------------------------
@@ -49,6 +51,22 @@ def gate_report(*, gate: str, sockets: Mapping[str, int], now_ms: int | None = N
 def gate_gone(gate: str) -> list[Command]:
     """A gate process said goodbye."""
     return [("ZREM", SERVERS, gate), ("HDEL", GATES, gate)]
+
+
+def gate_about(*, gate: str, about: Mapping[str, str | int]) -> list[Command]:
+    """What a gate process is."""
+    key = f"{SERVERS}:{gate}"
+    return [("HSET", key, *chain.from_iterable(about.items())), ("EXPIRE", key, ABOUT_KEPT_S)]
+
+
+def gate_told(gate: str) -> Command:
+    """What `gate_about` said: a hash."""
+    return ("HGETALL", f"{SERVERS}:{gate}")
+
+
+def gates_heard(epoch_ms: int) -> Command:
+    """Gates that reported since then, each with the epoch ms of its last report."""
+    return ("ZRANGE", SERVERS, epoch_ms, "+inf", "BYSCORE", "WITHSCORES")
 
 
 def lines_tell(told: Mapping[str, str], asleep: Sequence[str] = ()) -> list[Command]:
@@ -86,6 +104,10 @@ class Board:
     roles_version: int
     lines: dict[str, Bearing] = field(default_factory=dict)
     gates: dict[str, Gate] | None = None
+
+    def silent_since(self, ms: int) -> set[str]:
+        """The zones of which nothing was told for so long."""
+        return {zone_id for zone_id, bearing in self.lines.items() if self.now_ms - bearing.at > ms}
 
     def with_gates(self, gates: dict[str, Gate] | None) -> "Board":
         """The same, with the gates as they were read before."""

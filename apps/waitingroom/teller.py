@@ -1,9 +1,12 @@
 """A gate tells those who run zones what it knows: how its lines stand, every second; that it is there, now and then."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from django.conf import settings
 from redis.exceptions import RedisError
 
 from apps.realtime import redis
@@ -12,6 +15,7 @@ from apps.realtime.redis import Command
 
 from . import board_store
 from .bearing import Bearing
+from .metrics import failures
 
 TELL_EVERY_S = 1.0
 REPORT_EVERY_S = 5.0
@@ -54,6 +58,7 @@ class Teller:
         if is_due := self._ticks() - self._reported_at >= REPORT_EVERY_S:
             awake = {zone_id: keeper.sockets for zone_id, keeper in self._zones.items() if keeper.is_awake}
             commands.append(board_store.gate_report(gate=self._gate, sockets=awake))
+            commands += board_store.gate_about(gate=self._gate, about=_about())
         if not await _sent(commands):
             REDIS_FAILURES.labels("gate_tell").inc()
             return
@@ -69,6 +74,10 @@ class Teller:
     def goodbye(self) -> list[Command]:
         """This gate is gone. Its lines are told of by others, or not at all."""
         return board_store.gate_gone(self._gate)
+
+
+def _about() -> dict[str, str | int]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "role": settings.ROLE, "failures": failures()}
 
 
 async def _sent(commands: list[Command]) -> bool:

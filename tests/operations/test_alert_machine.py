@@ -1,7 +1,9 @@
 """When an alert begins, is told and ends: against a plain model, and one by one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, time
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -27,7 +29,7 @@ TROUBLE, REMINDER, RECOVERY = Notice.TROUBLE, Notice.REMINDER, Notice.RECOVERY
 
 
 def played(
-    terms: Terms, values: list[float | None], *, start: int = NOON, every_s: int = 15, watch: Watch | None = None
+    terms: Terms, values: Sequence[float | None], *, start: int = NOON, every_s: int = 15, watch: Watch | None = None
 ) -> tuple[list[tuple[int, Change | None, Notice | None]], Watch]:
     """What happened at which second, of all that did."""
     happened = []
@@ -72,9 +74,9 @@ def test_it_does_what_a_plain_model_does(
 @given(st.lists(st.sampled_from([0.0, 200.0]), max_size=200))
 def test_however_it_flaps_trouble_is_told_once_in_the_repeat_limit(values: list[float]) -> None:
     terms = replace(TERMS, hold_ms=0, calm_ms=0, repeat_ms=600_000)
-    happened, _watch = played(terms, list(values))
+    happened, _watch = played(terms, values)
     told = [second for second, _change, notice in happened if notice in (TROUBLE, REMINDER)]
-    assert all(later - earlier >= 600 for earlier, later in zip(told, told[1:], strict=False))
+    assert all(later - earlier >= 600 for earlier, later in pairwise(told))
     changes = [change for _second, change, _notice in happened if change]
     assert changes == [OPENED, CLOSED] * (len(changes) // 2) + [OPENED] * (len(changes) % 2)
 
@@ -175,7 +177,7 @@ def test_an_end_in_the_night_is_told_in_the_morning() -> None:
 
 def test_an_end_that_the_night_took_back_is_not_told() -> None:
     values = [200.0] * 10 + [0.0] * 100 + [200.0] * (4 * 60 * 9)
-    happened, _watch = played(replace(TERMS, quiet=NIGHT), list(values), start=at("2026-03-02 22:59"))
+    happened, _watch = played(replace(TERMS, quiet=NIGHT), values, start=at("2026-03-02 22:59"))
     assert [notice for _second, _change, notice in happened if notice][:2] == [TROUBLE, REMINDER]
     assert [change for _second, change, _notice in happened if change] == [OPENED, CLOSED, OPENED]
 
@@ -193,8 +195,8 @@ def test_what_cannot_be_read_changes_nothing() -> None:
 def test_after_a_gap_it_must_hold_anew() -> None:
     values: list[float | None] = [200, *[None] * 5, 200, 200, 200]
     assert played(TERMS, values)[0] == [(120, OPENED, TROUBLE)]
-    values = [200] * 3 + [0] * 2 + [None] * 10 + [0] * 6  # type: ignore[assignment]
-    assert played(TERMS, values)[0] == [(30, OPENED, TROUBLE), (285, CLOSED, RECOVERY)]
+    ended: list[float | None] = [*[200] * 3, *[0] * 2, *[None] * 10, *[0] * 6]
+    assert played(TERMS, ended)[0] == [(30, OPENED, TROUBLE), (285, CLOSED, RECOVERY)]
 
 
 def test_a_clock_that_jumps_ahead_makes_no_trouble() -> None:

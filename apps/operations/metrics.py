@@ -1,0 +1,10 @@
+"""Counters of the alerts, served with all others at /metrics."""
+
+from prometheus_client import Counter, Gauge
+
+EVALUATED = Gauge(
+    "fullhouse_alerts_evaluated_seconds", "When alert rules were last looked at.", multiprocess_mode="mostrecent"
+)
+FIRING = Gauge("fullhouse_alerts_firing", "Alerts that are open.", ["kind"], multiprocess_mode="mostrecent")
+UNREAD = Counter("fullhouse_alert_figures_unread", "Times that a rule's figures could not be read.", ["kind"])
+NOTICES = Counter("fullhouse_alert_notices", "Notices sent, tried in vain and given up.", ["result"])

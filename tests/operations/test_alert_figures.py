@@ -1,0 +1,244 @@
+"""What rules look at, read from real stores: every kind at its limit, and what is unknown stays unknown."""
+
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client import REGISTRY
+
+from apps.audience import store as audience_store
+from apps.audience.metrics import failures
+from apps.audience.models import CurrentViewers
+from apps.operations import alert_figures
+from apps.operations.alert_figures import ENDLESS_S, Reading, house_read, readings
+from apps.operations.models import AlertRule
+from apps.realtime import redis
+from apps.realtime.metrics import REDIS_FAILURES
+from apps.streams.services import broadcaster_ensure, category_ensure, stream_start
+from apps.waitingroom import board_store
+from apps.waitingroom.models import Zone
+from apps.waitingroom.services import zone_update
+from tests.operations.alert_stage import NOON, drift_is
+from tests.services.redis_server import RedisServer
+from tests.services.waiting import eventually
+from tests.services.web import WebServer
+from tests.waitingroom.zones import ask, crowd_join, crowd_seen, zone_make
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+def rule(kind: str, **fields: Any) -> AlertRule:
+    return AlertRule(name=kind, kind=kind, **fields)
+
+
+def read(kind: str, memories: dict[str, Any] | None = None, *, at_s: float = 0) -> dict[str, Reading] | None:
+    house = house_read(kinds={kind}, now_ms=NOON + int(at_s * 1000))
+    return readings(rule(kind), house, memories or {})
+
+
+def figures(kind: str, *, at_s: float = 0) -> dict[str, float | None]:
+    found = read(kind, at_s=at_s)
+    assert found is not None
+    return {subject: reading.value for subject, reading in found.items()}
+
+
+def entered(zone: Zone, count: int) -> None:
+    """So many in the minute before noon."""
+    ask(("HSET", f"line:{{{zone.pk}}}:stats:{NOON // 60_000 - 1}", "entries", count))
+
+
+def change(zone: Zone, **changes: Any) -> Zone:
+    return zone_update(actor=None, zone_id=zone.pk, expected_version=zone.version, **changes)
+
+
+def test_people_in_line() -> None:
+    one, _two = zone_make("one", mode="queue-all", per_minute=0, name_ko="하나"), zone_make("two")
+    crowd_join(one, 7)
+    assert read("line") == {"one": Reading(7, "One (one)", "하나 (one)"), "two": Reading(0, "Two (two)", "Two (two)")}
+
+
+@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+def test_a_line_that_redis_lost_is_unknown_and_no_other_is(redis_url: str) -> None:
+    lost, broken, fine = zone_make("a"), zone_make("b"), zone_make("c", mode="queue-all", per_minute=0)
+    crowd_join(fine, 2)
+    ask(("DEL", f"line:{{{lost.pk}}}"))
+    ask(("DEL", f"line:{{{broken.pk}}}"))
+    ask(("SET", f"line:{{{broken.pk}}}", "not a hash"))
+    assert figures("line") == {"a": None, "b": None, "c": 2}
+
+
+def test_a_front_that_stands_still_while_the_line_grows() -> None:
+    zone = zone_make(mode="paused", per_minute=60)
+    crowd_join(zone, 5, now_ms=NOON)
+    memory = read("still")["concert"].memory  # type: ignore[index]
+    crowd_join(zone, 1, batch=2, now_ms=NOON + 90_000)
+    found = read("still", {"concert": memory}, at_s=90)["concert"]  # type: ignore[index]
+    assert found.value == 90
+    change(zone, mode="queue-all")
+    crowd_seen(zone, range(6), now_ms=NOON + 96_000)  # the front moves on
+    assert read("still", {"concert": found.memory}, at_s=97)["concert"].value == 0  # type: ignore[index]
+
+
+def test_before_the_opening_everybody_knows_that_they_wait() -> None:
+    opens_at = datetime.fromtimestamp(NOON / 1000 + 600, tz=UTC)
+    prequeue_from = opens_at - timedelta(hours=1)
+    zone = zone_make(per_minute=10, opens_at=opens_at, prequeue_from=prequeue_from)
+    crowd_join(zone, 50, now_ms=NOON)
+    for kind in ("still", "wait", "underused"):
+        assert (figures(kind), figures(kind, at_s=599)) == ({"concert": 0}, {"concert": 0})
+    assert figures("line") == {"concert": 50}
+    assert figures("wait", at_s=600) == {"concert": 300}
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [({}, 300), ({"per_minute": 1}, 3_000), ({"per_minute": 0}, ENDLESS_S), ({"mode": "paused"}, ENDLESS_S)],
+)
+def test_who_joins_now_waits(changes: dict[str, Any], seconds: float) -> None:
+    zone = zone_make(mode="queue-all", per_minute=10)
+    assert figures("wait") == {"concert": 0}
+    crowd_join(zone, 50)
+    if changes:
+        change(zone, **changes)
+    assert figures("wait") == {"concert": seconds}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "count", "percent"), [(100, 25, 75), (100, 100, 0), (100, 120, 0), (75, 25, 75), (74, 25, 0), (0, 0, 0)]
+)
+def test_entries_that_nobody_uses_though_enough_wait(waiting: int, count: int, percent: float) -> None:
+    zone = zone_make(mode="queue-all", per_minute=100)
+    if waiting:
+        crowd_join(zone, waiting)
+    entered(zone, count)
+    assert figures("underused") == {"concert": percent}
+
+
+@pytest.mark.parametrize("changes", [{"mode": "paused"}, {"mode": "blocked"}, {"per_minute": 0}])
+def test_a_zone_that_lets_nobody_in_leaves_nothing_unused(changes: dict[str, Any]) -> None:
+    zone = zone_make(mode="queue-all", per_minute=100)
+    crowd_join(zone, 500)
+    change(zone, **changes)
+    assert figures("underused") == {"concert": 0}
+
+
+def test_drift() -> None:
+    assert read("drift") is None
+    drift_is(42)
+    assert figures("drift", at_s=180) == {"": 42}
+    assert read("drift", at_s=181) is None
+
+
+def test_the_age_of_the_last_snapshot() -> None:
+    now = datetime.fromtimestamp(NOON / 1000, tz=UTC)
+    CurrentViewers.objects.create(stream_id=99, captured_at=now - timedelta(hours=9))
+    assert figures("late") == {"": 0}  # nothing is live, so nothing is late
+    stream = stream_start(
+        broadcaster=broadcaster_ensure(name="Jun", slug="jun"),
+        category=category_ensure(slug="talk", name="Talk"),
+        title="A talk",
+    )
+    type(stream).objects.update(started_at=now - timedelta(seconds=60))
+    assert figures("late") == {"": 60}  # it has not missed one yet
+    type(stream).objects.update(started_at=now - timedelta(days=1))
+    CurrentViewers.objects.update(captured_at=now - timedelta(seconds=299))
+    assert figures("late") == {"": 299}
+
+
+def report(server: str, *, at_s: float = 0, **about: Any) -> None:
+    told = {"host": "web-1", "pid": 7, "role": "all", "failures": 0, **about}
+    redis.ask_now(audience_store.server_report(server=server, now_ms=NOON + int(at_s * 1000), about=told))
+
+
+def test_a_server_that_stopped_reporting() -> None:
+    report("a")
+    report("b", pid=8, at_s=-45)
+    report("c", pid=9, at_s=-601)  # long off the register
+    assert read("silent") == {
+        "web-1:7": Reading(0, "web-1:7 (all)", "web-1:7 (all)"),
+        "web-1:8": Reading(45, "web-1:8 (all)", "web-1:8 (all)"),
+    }
+
+
+def test_a_gate_is_a_server_and_one_that_is_both_is_one() -> None:
+    report("a", failures=3, at_s=-10)
+    for gate, pid, role in (("g", 7, "all"), ("h", 9, "gate")):
+        about: dict[str, str | int] = {"host": "web-1", "pid": pid, "role": role, "failures": 5}
+        ask(board_store.gate_report(gate=gate, sockets={}, now_ms=NOON - 40_000))
+        redis.ask_now(board_store.gate_about(gate=gate, about=about))
+    house = house_read(kinds={"silent"}, now_ms=NOON)
+    assert house.servers == [
+        alert_figures.Server("web-1:7", "all", NOON - 40_000, 8),
+        alert_figures.Server("web-1:9", "gate", NOON - 40_000, 5),
+    ]
+
+
+def test_one_that_said_goodbye_is_not_missed() -> None:
+    report("a", at_s=-45)
+    redis.ask_now(audience_store.server_gone("a"))
+    assert figures("silent") == {}
+
+
+def test_errors_of_all_servers_in_the_last_minute() -> None:
+    report("a", failures=100)
+    report("b", failures=7, pid=8)
+    first = read("errors")[""]  # type: ignore[index]
+    report("a", failures=103)
+    report("b", failures=8, pid=8)
+    assert (first.value, read("errors", {"": first.memory}, at_s=60)[""].value) == (0, 4)  # type: ignore[index]
+
+
+def test_a_process_counts_what_went_wrong_in_it() -> None:
+    before = failures()
+    REDIS_FAILURES.labels("audience_board").inc(2)
+    REDIS_FAILURES.labels("gate_pulse").inc()  # its gate's, which speaks for itself
+    assert failures() == before + 2
+
+
+@pytest.mark.slow
+def test_a_real_gate_says_what_it_is(web: Callable[..., WebServer]) -> None:
+    server = web(role="gate")
+    with pytest.raises(HTTPError), urlopen(f"http://127.0.0.1:{server.port}/traffic/zones/none", timeout=5):
+        pass  # the first question wakes the gate
+
+    def servers() -> list[alert_figures.Server] | None:
+        return house_read(kinds={"silent"}, now_ms=int(datetime.now(UTC).timestamp() * 1000)).servers or None
+
+    eventually(servers)
+    (found,) = servers() or []
+    assert (found.name.partition(":")[0], found.role, found.failures) == (socket.gethostname(), "gate", 0)
+
+
+@pytest.mark.parametrize("kind", ["drift", "silent", "errors"])
+def test_without_redis_the_house_is_unknown(
+    kind: str, private_redis: RedisServer, use_redis: Callable[[str], str]
+) -> None:
+    use_redis(private_redis.url)
+    private_redis.stop()
+
+    def unread() -> float:
+        return REGISTRY.get_sample_value("fullhouse_alert_figures_unread_total", {"kind": kind}) or 0
+
+    before = unread()
+    assert read(kind) is None
+    assert unread() == before + 1
+
+
+def test_what_no_rule_wants_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    zone_make()
+    asked: list[Any] = []
+    send = redis.run_now
+
+    def counted(commands: list[redis.Command]) -> list[Any]:
+        asked.extend(commands)
+        return send(commands)
+
+    monkeypatch.setattr(redis, "run_now", counted)
+    house = house_read(kinds=set(), now_ms=NOON)
+    assert (house, asked) == (alert_figures.House(NOON), [])
+    house_read(kinds={"line", "wait"}, now_ms=NOON)
+    assert len(asked) == 2  # for all rules about zones together
