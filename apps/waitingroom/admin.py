@@ -26,6 +26,7 @@ from unfold.views import ChangeList
 
 from apps.accounts.models import User
 
+from . import manager_admin as manager_admin
 from . import selectors, services
 from .models import Zone, ZoneMode
 
@@ -126,11 +127,11 @@ class ZoneAdmin(ModelAdmin):
         return deleted, counts, set() if protecting else lacking, protecting
 
     def delete_model(self, request: HttpRequest, obj: Zone) -> None:
-        services.zone_delete(zone_id=obj.pk)
+        services.zone_delete(zone_id=obj.pk, actor=cast(User, request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Zone]) -> None:
         for zone_id in queryset.values_list("pk", flat=True):
-            services.zone_delete(zone_id=zone_id)
+            services.zone_delete(zone_id=zone_id, actor=cast(User, request.user))
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusals_told(request, lambda: super(ZoneAdmin, self).changeform_view(request, *args, **kwargs))

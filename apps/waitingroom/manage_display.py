@@ -31,11 +31,12 @@ STATES: Mapping[str, Any] = {
 }
 MOVES = gettext_lazy("The line moves")
 EMPTY = gettext_lazy("Nobody waits")
+FREE = gettext_lazy("Everybody enters at once")
 
 
 def mode_name(mode: str) -> str:
     """The name of a mode without its explanation."""
-    return str(ZoneMode(mode).label).partition(":")[0]
+    return _("Queue all") if mode == ZoneMode.QUEUE_ALL else str(ZoneMode(mode).label).partition(":")[0]
 
 
 def mode_names() -> dict[str, str]:
@@ -45,13 +46,16 @@ def mode_names() -> dict[str, str]:
 
 def mode_words(mode: str) -> str:
     """What a mode does."""
-    return str(ZoneMode(mode).label).partition(": ")[2]
+    name, colon, words = str(ZoneMode(mode).label).partition(": ")
+    return words if colon else name
 
 
 def health_words(row: WallRow) -> str:
     """How a zone is, in a few words. static/js/manage-words.js says the same of what comes later."""
     if row.health != "ok":
         return str(HEALTH[row.health])
+    if row.mode in (ZoneMode.BYPASS, ZoneMode.OBSERVE):
+        return str(FREE)
     return str(STATES.get(row.state) or (MOVES if row.waiting else EMPTY))
 
 
@@ -63,6 +67,7 @@ def words_for_scripts() -> dict[str, Any]:
         "states": {name: str(text) for name, text in STATES.items()},
         "moves": str(MOVES),
         "empty": str(EMPTY),
+        "free": str(FREE),
         "timeZone": timezone.get_current_timezone_name(),
     }
 

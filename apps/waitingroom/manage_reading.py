@@ -55,11 +55,13 @@ class _Job:
     facts_due: bool
     seats: set[Seat] | None  # whose persons are to be looked at
     pasts: list[str]
-    changes: list[str]
+    watched: dict[str, tuple[int, int] | None]  # zone -> versions that its changes are known of
+    facts_known: Mapping[str, ZoneFacts]
+    roles_version: int
     facts: dict[str, ZoneFacts] | None = None
     standing: dict[Person, dict[str, Role]] | None = None
     written: dict[str, Written] = field(default_factory=dict)
-    changes_found: dict[str, list[ChangeTold]] = field(default_factory=dict)
+    changes: dict[str, tuple[tuple[int, int], list[ChangeTold]]] = field(default_factory=dict)
 
     def run(self) -> None:
         """In a thread of its own."""
@@ -69,8 +71,14 @@ class _Job:
             self.facts = facts_read()
         for zone_id in self.pasts:
             self.written[zone_id] = written_read(zone_id, timezone.now())
-        for zone_id in self.changes:
-            self.changes_found[zone_id] = changes_read(zone_id)
+        for zone_id, known in self.watched.items():
+            versions = _versions(zone_id, self.facts or self.facts_known, self.roles_version)
+            if versions != known and len(self.changes) < PASTS_AT_ONCE:
+                self.changes[zone_id] = versions, changes_read(zone_id)
+
+
+def _versions(zone_id: str, facts: Mapping[str, ZoneFacts], roles_version: int) -> tuple[int, int]:
+    return (facts[zone_id].version if zone_id in facts else 0), roles_version
 
 
 class Reading:
@@ -124,31 +132,30 @@ class Reading:
         facts_due = zones_moved or ticks - self._facts_at >= FACTS_EVERY_S
         roles_due = roles_moved or zones_moved or ticks - self._roles_at >= ROLES_EVERY_S
         pasts = [each for each, past in self.pasts.items() if ticks - past.written_at >= WRITTEN_EVERY_S]
-        changes = [each for each, past in self.pasts.items() if past.changes_of != self._versions(each)]
+        facts, roles_version = self.facts or {}, self._roles_version if board is None else board.roles_version
+        watched = {zone_id: past.changes_of for zone_id, past in self.pasts.items()}
+        is_behind = any(_versions(each, facts, roles_version) != known for each, known in watched.items())
         job = _Job(
             facts_due=facts_due,
             seats=set(seats) if roles_due else None,
             pasts=pasts[:PASTS_AT_ONCE],
-            changes=changes[:PASTS_AT_ONCE],
+            watched=watched,
+            facts_known=facts,
+            roles_version=roles_version,
         )
-        return job if facts_due or roles_due or pasts or changes else None
-
-    def _versions(self, zone_id: str) -> tuple[int, int]:
-        facts = (self.facts or {}).get(zone_id)
-        return (0 if facts is None else facts.version, self._roles_version)
+        return job if facts_due or roles_due or pasts or is_behind else None
 
     async def _run(self, job: _Job, board: Board | None) -> None:
-        versions = {zone_id: self._versions(zone_id) for zone_id in job.changes}
         try:
             await database_sync_to_async(job.run)()
         except DatabaseError:
             logger.warning("the manager pages' facts grow old: the database is away", exc_info=True)
             LOOP_FAILURES.labels("manage_reading").inc()
             return
-        self._take(job, board, versions)
+        self._take(job, board)
         await self._learned()
 
-    def _take(self, job: _Job, board: Board | None, versions: Mapping[str, tuple[int, int]]) -> None:
+    def _take(self, job: _Job, board: Board | None) -> None:
         ticks = self._ticks()
         if job.standing is not None and job.seats is not None:
             self._standing, self._looked_at = job.standing, job.seats
@@ -162,9 +169,9 @@ class Reading:
         for zone_id, written in job.written.items():
             if (past := self.pasts.get(zone_id)) is not None:
                 past.written, past.written_at = written, ticks
-        for zone_id, changes in job.changes_found.items():
+        for zone_id, (versions, changes) in job.changes.items():
             if (past := self.pasts.get(zone_id)) is not None:
-                past.changes, past.changes_of = changes, versions[zone_id]
+                past.changes, past.changes_of = changes, versions
 
     async def settle(self) -> None:
         """Wait for the reading that is under way."""

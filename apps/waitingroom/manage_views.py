@@ -81,7 +81,7 @@ def wall(request: HttpRequest) -> HttpResponse:
         "modes": mode_names(),
         "sift": sift,
         "may_create": _may_create(user),
-        "labels": {"waiting": _("Waiting"), "rate": _("Entered in a minute"), "wait": _("Longest wait")},
+        "labels": {"waiting": _("Waiting"), "rate": _("Entered a minute"), "wait": _("Longest wait")},
         "blank": BLANK,
         "script": {**words_for_scripts(), "of": _("of {n}"), "base": reverse("manage:wall")},
     }

@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from . import manage_selectors, reports
@@ -21,7 +20,7 @@ from .models import Zone, ZoneMode
 from .report_chart import Chart, chart_of
 from .rules import MAX_PER_MINUTE
 from .services import Conflict
-from .templatetags.manage import figure, seconds
+from .templatetags.manage import figure, seconds, time_near
 from .wall import ChangeTold, Minute, ZoneDetail
 
 CHANGES_SHOWN = 8
@@ -59,7 +58,9 @@ def zone_page(
     if bound is not None:
         forms[bound.part] = bound
     per_minute = found.per_minute
-    if "rate" in forms and asked:
+    if isinstance(bound, RateForm) and bound.is_valid():
+        per_minute = bound.cleaned_data["per_minute"]
+    elif "rate" in forms and asked:
         typed = RateForm({"per_minute": asked, "version": found.version}, part="rate")
         if typed.is_valid():
             per_minute = typed.cleaned_data["per_minute"]
@@ -149,7 +150,5 @@ def preview_words(found: Preview) -> str:
         return _("Nobody waits: at %(n)s a minute, people enter at once until the minute is full.") % told
     if found.clears_at is None or found.seconds is None:
         return _("At %(n)s a minute the line of %(line)s does not move.") % told
-    local = timezone.localtime(found.clears_at)
-    is_today = local.date() == timezone.localdate()
-    told |= {"time": date_format(local, "H:i" if is_today else "Y-m-d H:i"), "wait": seconds(found.seconds)}
+    told |= {"time": time_near(found.clears_at), "wait": seconds(found.seconds)}
     return _("At %(n)s a minute the line of %(line)s clears at %(time)s, in %(wait)s.") % told

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from apps.accounts.models import User
 from apps.realtime import redis
 
-from . import store
+from . import board_store, store
 from .audit import change_write, changes_since
 from .events import Schedule, schedule_check
 from .models import ChangeAction, FailMode, Zone, ZoneChange, version_now
@@ -48,6 +48,10 @@ CHANGEABLE = (
     "single_use",
     "origins",
 )
+
+
+# What gates told of a line holds for so long after the last of them fell silent, if the line is empty.
+TOLD_FOR_MS = 60_000
 
 
 class Conflict(Exception):
@@ -242,16 +246,23 @@ def zone_delete(*, zone_id: str, actor: User | None = None, why: str = "") -> bo
 def zones_evict(*, now_ms: int | None = None) -> int:
     """Take the silent out of every line; how many went. Safe to run twice or late: silence is a time.
 
-    Asks Redis alone which zones there are, so lines move while the database is away.
+    Asks Redis alone which zones there are, so lines move while the database is away. What gates last told of lines that
+    are empty now, and that no gate keeps up with, is forgotten.
     """
     went = 0
+    standing = set()
     for part in slices(list(store.catalog_read(redis.ask_now([store.catalog()])[0]))):
         replies = redis.run_now([store.evict(zone_id=zone_id, now_ms=now_ms) for zone_id in part])
         for zone_id, reply in zip(part, replies, strict=True):
             if isinstance(reply, Exception):
                 logger.error("the line of zone %s could not be looked through", zone_id, exc_info=reply)
                 continue
-            went += store.evict_read(reply).evicted
+            evicted = store.evict_read(reply)
+            went += evicted.evicted
+            if evicted.waiting:
+                standing.add(zone_id)
+    board = board_store.board_read(redis.ask_now([board_store.board_look(now_ms=now_ms)])[0])
+    redis.ask_now(board_store.lines_tell({}, asleep=sorted(board.silent_since(TOLD_FOR_MS) - standing)))
     return went
 
 

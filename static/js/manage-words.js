@@ -5,6 +5,7 @@ import { duration, fill, number } from "./format.js";
 export const config = JSON.parse(document.getElementById("manage-config").textContent);
 
 const UNKNOWN = "—";
+const NEAR_MS = 20 * 3_600_000;
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: config.timeZone });
 const clockFull = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: config.timeZone });
 const day = new Intl.DateTimeFormat("en-CA", { dateStyle: "short", timeZone: config.timeZone });
@@ -15,6 +16,7 @@ export const seconds = (value) => (value === null ? UNKNOWN : duration(value));
 /** How a zone is, in a few words. */
 export function healthWords(row) {
   if (row.health !== "ok") return config.health[row.health];
+  if (row.mode === "bypass" || row.mode === "observe") return config.free;
   return config.states[row.state] ?? (row.waiting ? config.moves : config.empty);
 }
 
@@ -26,10 +28,10 @@ export function share(row) {
 
 export const of = (perMinute) => fill(config.of, { n: number(perMinute) });
 
-/** Epoch ms -> "14:32", with the day unless it is today, in the time zone of the site. */
+/** Epoch ms -> "14:32", with the day if it is not near, in the time zone of the site. */
 export function timeAt(ms) {
-  const isToday = day.format(ms) === day.format(Date.now());
-  return isToday ? clock.format(ms) : `${day.format(ms)} ${clock.format(ms)}`;
+  const isNear = Math.abs(ms - Date.now()) < NEAR_MS;
+  return isNear ? clock.format(ms) : `${day.format(ms)} ${clock.format(ms)}`;
 }
 
 export const timeOfDay = (ms) => clockFull.format(ms);

@@ -42,6 +42,7 @@ function clearsAt(row, at) {
 
 function told(frame) {
   mark(page, "health", frame.health);
+  mark(page, "mode", frame.mode);
   page.toggleAttribute("data-over", frame.entering_per_minute > frame.per_minute);
   showNumber(figures.waiting, frame.waiting);
   showNumber(figures.entering, frame.entering_per_minute);

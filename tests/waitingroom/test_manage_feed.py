@@ -215,6 +215,12 @@ async def test_a_zone_shows_its_line_its_past_and_its_gates(quick: Feed, hers: s
         told = await frame_where(one, lambda told: told["waiting"] == 11)
         assert told["whole"] is False
         assert not told.keys() & {"history", "funnel", "waits", "changes"}  # they have not changed
+        now = await in_thread(Zone.objects.get, pk="concert")
+        paused = await in_thread(
+            services.zone_update, actor=None, zone_id="concert", expected_version=now.version, mode="paused"
+        )
+        told = await frame_where(one, lambda told: told["version"] == paused.version)
+        assert (told["mode"], told["changes"][0]["after"]) == ("paused", {"mode": "paused"})  # what, and who, at once
 
 
 async def test_what_counts_are_read_of_is_the_day_and_what_redis_still_holds(

@@ -1,7 +1,7 @@
 """How the managers' pages show figures and changes."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
@@ -11,6 +11,8 @@ from apps.waitingroom import manage_display
 from apps.waitingroom.manager_models import Role, ZoneChange
 
 register = template.Library()
+# Less than a day: no time of day comes twice.
+NEAR = timedelta(hours=20)
 
 
 @register.filter
@@ -37,6 +39,14 @@ def moment(value: datetime | int | None, form: str = "Y-m-d H:i") -> str:
     if isinstance(value, int):
         value = datetime.fromtimestamp(value / 1000, tz=timezone.get_current_timezone())
     return date_format(timezone.localtime(value), form)
+
+
+@register.filter
+def time_near(value: datetime | None) -> str:
+    """A moment that lies ahead: the time of day, with the day if it is not near."""
+    if value is None:
+        return manage_display.UNKNOWN
+    return moment(value, "H:i" if value - timezone.now() < NEAR else "Y-m-d H:i")
 
 
 @register.filter

@@ -1,0 +1,89 @@
+"""Zone managers in the admin, written through their services; and what was done to zones, to look at only."""
+
+import json
+from typing import Any, cast
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from apps.accounts.models import User
+
+from .models import ZoneChange, ZoneManager
+from .role_services import manager_remove, manager_set
+
+
+class ZoneManagerForm(ModelForm):
+    """A new role. Giving somebody a role where they have one changes that one, so it is refused here."""
+
+    def clean(self) -> dict[str, Any]:
+        """One role a person and zone, or app."""
+        given = super().clean() or {}
+        user, zone, app = given.get("user"), given.get("zone"), given.get("app") or None
+        is_new = not self.instance.pk and user and (zone or app)
+        if is_new and ZoneManager.objects.filter(user=user, zone=zone, app=app).exists():
+            raise ValidationError(_("This person has a role there already; change that one."))
+        return given
+
+
+@admin.register(ZoneManager)
+class ZoneManagerAdmin(ModelAdmin):
+    """Who runs which zones."""
+
+    form = ZoneManagerForm
+    list_display = ("user", "zone", "app", "role", "created_at", "created_by")
+    list_filter = ("role", "app")
+    list_select_related = ("user", "zone", "created_by")
+    search_fields = ("user__username", "user__email", "zone__zone_id", "app")
+    autocomplete_fields = ("user", "zone")
+    fields = ("user", "zone", "app", "role")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ZoneManager | None = None) -> tuple[str, ...]:
+        return () if obj is None else ("user", "zone", "app")
+
+    def save_model(self, request: HttpRequest, obj: ZoneManager, form: ModelForm, change: bool) -> None:
+        saved = manager_set(
+            actor=cast(User, request.user), user=obj.user, role=obj.role, zone_id=obj.zone_id, app=obj.app
+        )
+        obj.pk = saved.pk
+
+    def delete_model(self, request: HttpRequest, obj: ZoneManager) -> None:
+        manager_remove(actor=cast(User, request.user), manager_id=obj.pk)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ZoneManager]) -> None:
+        for pk in queryset.values_list("pk", flat=True):
+            manager_remove(actor=cast(User, request.user), manager_id=pk)
+
+
+@admin.register(ZoneChange)
+class ZoneChangeAdmin(ModelAdmin):
+    """What was done to zones. Nobody adds to it, changes it or takes from it here."""
+
+    list_display = ("at", "zone_id", "shown_action", "who_name", "shown_after", "why")
+    list_filter = ("action", "at")
+    list_per_page = 50
+    search_fields = ("zone_id", "who_name")
+    fields = ("at", "zone_id", "version", "action", "who", "who_name", "before", "after", "why", "undone_by")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ZoneChange | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ZoneChange | None = None) -> bool:
+        return False
+
+    @display(description=gettext_lazy("action"), ordering="action")
+    def shown_action(self, obj: ZoneChange) -> str:
+        return obj.get_action_display()
+
+    @display(description=gettext_lazy("after"))
+    def shown_after(self, obj: ZoneChange) -> str:
+        return json.dumps(obj.after, ensure_ascii=False)[:120]
