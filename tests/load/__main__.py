@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from . import (
+    analytics_query,
     analytics_sessions,
     audience_churn,
     audience_fanout,
@@ -16,6 +17,7 @@ from . import (
     gate_http,
     gate_line,
     gate_ws,
+    ranking,
 )
 from .machine import TICKS_A_SECOND
 from .scenario import Options, Scenario, environment, say
@@ -32,6 +34,8 @@ SCENARIOS: dict[str, Scenario] = {
         gate_ws,
         gate_line,
         analytics_sessions,
+        analytics_query,
+        ranking,
     )
 }
 
