@@ -34,6 +34,7 @@ TIMEOUTS: dict[str, Any] = {"socket_timeout": 5.0, "socket_connect_timeout": 2.0
 Command = tuple[Any, ...]
 
 _sync_clients: dict[str, Redis | RedisCluster] = {}
+_replica_clients: dict[str, Redis] = {}  # by address
 # By event loop, then by URL and lane.
 _async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Any]] = (
     weakref.WeakKeyDictionary()
@@ -72,6 +73,15 @@ def sync_client() -> Redis | RedisCluster:
         else:
             _sync_clients[url] = Redis.from_url(url, retry=Retry(_backoff(), RETRIES), **TIMEOUTS)
     return _sync_clients[url]
+
+
+def replica_client(node: ClusterNode) -> Redis:
+    """The process's client of one node of the Cluster."""
+    if node.name not in _replica_clients:
+        _replica_clients[node.name] = Redis(
+            host=node.host, port=node.port, retry=Retry(_backoff(), RETRIES), **TIMEOUTS
+        )
+    return _replica_clients[node.name]
 
 
 def async_client(lane: str = "") -> AsyncRedis | AsyncRedisCluster:
@@ -113,9 +123,10 @@ async def close_clients() -> None:
 
 
 def close_sync_clients() -> None:
-    """Close the clients made by `sync_client`."""
-    while _sync_clients:
-        _sync_clients.popitem()[1].close()
+    """Close the clients made by `sync_client` and `replica_client`."""
+    for clients in (_sync_clients, _replica_clients):
+        while clients:
+            clients.popitem()[1].close()
 
 
 def _refused(commands: Sequence[Command], replies: Sequence[Any]) -> list[int]:
