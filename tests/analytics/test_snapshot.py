@@ -19,6 +19,7 @@ from apps.realtime.redis import sync_client
 from apps.streams.models import Stream
 from apps.streams.services import stream_end
 from tests.analytics.house import at_once, stream_make, viewers_arrive, viewers_leave
+from tests.services.redis_cluster import replicas_wait
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually
 from tests.services.worker import Worker
@@ -87,6 +88,7 @@ def test_a_snapshot_holds_the_figures_of_all_live_streams(redis_url: str) -> Non
     viewers_leave(busy, "u2", at=MARK)
     viewers_arrive(over, "u1", at=MARK)
     assert stream_end(stream=over) is True
+    replicas_wait()
     assert snapshot_run(now=MARK + 3 * SECOND) == SnapshotRun(2, 1, 0)
     assert history() == [(busy.pk, MARK, 2, 3, 3, 3), (quiet.pk, MARK, 0, 0, 0, 0)]
     assert current() == [(busy.pk, 2, 3, 3, 3), (quiet.pk, 0, 0, 0, 0)]
