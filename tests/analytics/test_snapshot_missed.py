@@ -297,10 +297,10 @@ def test_seouls_midnight_is_a_mark_of_its_new_day_and_stored_in_utc() -> None:
     snapshot_run(now=MIDNIGHT - STEP)
     viewers_leave(stream, "u2", at=MIDNIGHT - 10 * SECOND)
     snapshot_run(now=MIDNIGHT - SECOND)  # a worker whose clock is a little behind
-    viewers_arrive(stream, "u1", at=MIDNIGHT + SECOND)
+    viewers_arrive(stream, "u3", at=MIDNIGHT + SECOND)
     snapshot_run(now=MIDNIGHT + STEP)
     rows = history()
-    assert [row[2:] for row in rows] == [(2, 2, 2, 2), (1, 2, 2, 0), (1, 2, 2, 1)]
+    assert [row[2:] for row in rows] == [(2, 2, 2, 2), (1, 2, 2, 0), (2, 2, 3, 1)]
     assert [row[1].isoformat() for row in rows] == [f"2026-03-01T{at}:00+00:00" for at in ("14:55", "15:00", "15:05")]
     assert [row[1].astimezone(SEOUL).date().day for row in rows] == [1, 2, 2]
 
