@@ -102,7 +102,7 @@ class Outlook:
         "_minute_frees_ms",
         "_pace",
         "_schedule",
-        "_slowed",
+        "_slowed_at_ms",
         "changes_at_ms",
         "claims_from_ms",
         "is_away",
@@ -134,7 +134,8 @@ class Outlook:
         self.opens_at_ms = rules.opens_at_ms if self.state in (BEFORE, PREQUEUE) else None
         per_window = -(-rules.per_minute // WINDOWS_A_MINUTE)
         self._pace = Pace(poll_ms=rules.poll_ms, idle_s=rules.idle_s, per_window=per_window, strain=strain)
-        self._slowed = 0 <= now_ms - rules.slowed_at_ms < SLOWED_FOR_MS
+        # Who joined before this moment sees N lowered; 0 if that was long ago.
+        self._slowed_at_ms = rules.slowed_at_ms if 0 <= now_ms - rules.slowed_at_ms < SLOWED_FOR_MS else 0
         self._admits = self.state == WAITING
         self._is_free = rules.mode in FREE
         moments = (rules.prequeue_from_ms, rules.opens_at_ms, rules.slowed_at_ms + SLOWED_FOR_MS)
@@ -179,8 +180,8 @@ class Outlook:
             period = self._pace.period(self._opening_in(now_ms), place)
         elif place < snapshot.front:
             rank, total = 1, snapshot.total + 1
-            eta_s = 1 if self._admits else None
             hope_ms = self.claims_from_ms - now_ms if self._admits else NEVER
+            eta_s = 1 if self._admits and (self.rules.per_minute or self._is_free) else None
             period = self._pace.period(None if hope_ms == NEVER else int(max(0, hope_ms)), place, CLAIM_MARGIN_MS)
         else:
             rank = snapshot.rank(place)
@@ -206,7 +207,7 @@ class Outlook:
             period,
             0,
             self.opens_at_ms,
-            self._slowed,
+            joined_ms < self._slowed_at_ms,
         )
 
     def _opening_of(self, place: int, rank: int) -> int | None:
@@ -236,7 +237,6 @@ class Outlook:
             period,
             0,
             self.opens_at_ms,
-            self._slowed,
         )
 
     def admitted(self, place: int, joined_ms: int, client: str, entered_ms: int) -> Outcome:

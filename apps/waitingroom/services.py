@@ -7,6 +7,7 @@ then, the save stands all the same, and zones_publish_all, which runs every half
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from apps.accounts.models import User
 from apps.realtime import redis
 
 from . import store
+from .endings import endings_find
 from .metrics import PUBLISH_FAILURES
 from .models import FailMode, Zone, version_now
 from .passes import PassClaims
@@ -80,7 +82,7 @@ def zone_create(*, actor: User | None, zone_id: str, **fields: Any) -> Zone:
     try:
         with transaction.atomic():
             zone.save(force_insert=True)
-            _publish_on_commit(zone_id, fresh=True)
+            publish_on_commit(zone_id, fresh=True)
     except IntegrityError as error:  # somebody took the id since full_clean looked
         raise ValidationError({"zone_id": _("There is a zone with this id.")}) from error
     return zone
@@ -124,7 +126,7 @@ def zone_update(*, actor: User | None, zone_id: str, expected_version: int, **ch
         # The version is in the UPDATE, so that of two changes at the same moment one is refused.
         if not Zone.objects.filter(pk=zone.pk, version=expected_version).update(**changed, **counted):
             raise Conflict(Zone.objects.get(pk=zone.pk))
-        _publish_on_commit(zone.pk)
+        publish_on_commit(zone.pk)
     return zone
 
 
@@ -140,7 +142,7 @@ def zone_clear(*, actor: User | None, zone_id: str) -> Zone:
             updated_at=timezone.now(),
             updated_by=actor,
         )
-        _publish_on_commit(zone.pk, fresh=True)
+        publish_on_commit(zone.pk, fresh=True)
     zone.refresh_from_db()
     return zone
 
@@ -153,7 +155,7 @@ def zone_delete(*, zone_id: str) -> bool:
     try:
         with transaction.atomic():
             deleted, _by_model = Zone.objects.filter(pk=zone_id).delete()
-            _publish_on_commit(zone_id)
+            publish_on_commit(zone_id)
     except (ProtectedError, IntegrityError) as error:
         raise ZoneInUse(f"zone {zone_id} is in use") from error
     return bool(deleted)
@@ -175,7 +177,7 @@ def zone_publish(*, zone_id: str, fresh: bool = False) -> None:
         _do(store.catalog_drop(zone_id))
         _do([store.drop(zone_id)])
         return
-    rules = zone.rules()
+    rules = replace(zone.rules(), over=endings_find([zone_id]).get(zone_id, ()))
     _do([store.publish(rules, fresh=fresh)])
     # Only after the line is there: gates come when the catalogue says so.
     _do(store.catalog_put(rules))
@@ -212,9 +214,11 @@ def zones_publish_all() -> tuple[int, int]:
 def _rules_all() -> dict[str, ZoneRules]:
     """The rules of all zones; those of a row that breaks a limit, which no service wrote, are left out."""
     found = {}
-    for zone in Zone.objects.all():
+    zones = list(Zone.objects.all())
+    over = endings_find([zone.pk for zone in zones])
+    for zone in zones:
         try:
-            found[zone.pk] = zone.rules()
+            found[zone.pk] = replace(zone.rules(), over=over.get(zone.pk, ()))
         except ValueError:
             logger.exception("zone %s breaks its limits and is not published", zone.pk)
     return found
@@ -231,7 +235,8 @@ def _is_news(rules: ZoneRules, listed: bytes | None) -> bool:
     return known != rules and known.version <= rules.version
 
 
-def _publish_on_commit(zone_id: str, *, fresh: bool = False) -> None:
+def publish_on_commit(zone_id: str, *, fresh: bool = False) -> None:
+    """Tell gates of the zone, or of what ended behind it, once the transaction has committed."""
     transaction.on_commit(partial(_publish_soon, zone_id, fresh=fresh))
 
 
