@@ -9,6 +9,7 @@ from .api import api_urls
 
 urlpatterns = [
     path("", include("apps.streams.urls")),
+    path("", include("apps.analytics.urls")),
     path("accounts/", include("apps.accounts.urls")),
     path("api/", api_urls()),
     path("i18n/", include("django.conf.urls.i18n")),
