@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from django.db import Error as DatabaseTrouble
 from django.db import connections, router
 
+from apps.audience import services as audience
 from apps.audience.selectors import LiveCounts, counts_live, counts_of, counts_recalled, live_ids, slices
-from apps.audience.services import ROWS_PER_STATEMENT, current_viewers_upsert
 from apps.realtime import redis
 from apps.realtime.bulk import bulk_insert_ignore
 
@@ -187,7 +187,7 @@ def _write(mark_s: int) -> bool:
         return False
     for part in slices(aside.rows, ROWS_PER_PART):
         rows = _fill(part, mark) if aside.is_recalled else part
-        current_viewers_upsert(rows=rows, captured_at=mark)
+        audience.current_viewers_upsert(rows=rows, captured_at=mark)
         history_append(captured_at=mark, rows=rows)
         redis.ask_now([store.writing_renew()])
     _brief_append(mark)
@@ -258,7 +258,7 @@ def history_append(*, captured_at: datetime.datetime, rows: Sequence[LiveCounts]
             }
             for row in rows
         ],
-        chunk=ROWS_PER_STATEMENT,
+        chunk=audience.ROWS_PER_STATEMENT,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from . import (
     analytics_query,
     analytics_sessions,
+    analytics_upsert,
     audience_churn,
     audience_fanout,
     audience_idle,
@@ -33,6 +34,7 @@ SCENARIOS: dict[str, Scenario] = {
         gate_http,
         gate_ws,
         gate_line,
+        analytics_upsert,
         analytics_sessions,
         analytics_query,
         ranking,
