@@ -1,13 +1,11 @@
-"""Exports: what stands in the files, that they are read in slices, that few run at once, that who leaves ends them."""
+"""Exports: that they are read in slices, that few run at once, that who leaves ends them."""
 
 import asyncio
 import csv
 import datetime
-import http.client
 import io
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -17,16 +15,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.analytics import export_store, exports
-from apps.analytics.export_formats import CsvFormat, JsonFormat, text_cell
+from apps.analytics.export_formats import CsvFormat
 from apps.analytics.export_selectors import DayRow, HistoryRow, Row, export_plan, export_slice
 from apps.analytics.exports import Export, ExportsBusy, Place
-from apps.analytics.models import ViewerHistory
 from apps.analytics.ranges import DayRange
 from apps.realtime import redis
 from tests.analytics.owned import FIVE_MINUTES, Owned, owned_make, seoul
 from tests.services.redis_server import RedisServer
-from tests.services.waiting import eventually
-from tests.services.web import WebServer
 
 pytestmark = [pytest.mark.database]
 
@@ -62,75 +57,6 @@ def body(response: Any) -> bytes:
     content = asyncio.run(gather())
     response.close()
     return content
-
-
-# --- forms --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("title", "cell"),
-    [
-        ("An evening", "An evening"),
-        ("밤 산책", "밤 산책"),
-        ("=1+1", "'=1+1"),
-        ("+82", "'+82"),
-        ("-1", "'-1"),
-        ("@SUM(1)", "'@SUM(1)"),
-        ("  =1+1", "'  =1+1"),
-        ("\t=1+1", "' =1+1"),
-        ("\r\n=1+1", "'  =1+1"),
-        ("\uff1d1+1", "'\uff1d1+1"),
-        ("two\nlines\u2028three", "two lines three"),
-        ("1=1", "1=1"),
-        ("", ""),
-    ],
-)
-def test_no_title_becomes_a_formula(title: str, cell: str):
-    assert text_cell(title) == cell
-
-
-def row(title: str = TITLE) -> HistoryRow:
-    return HistoryRow(seoul(2, 23), 7, title, 40, 45, 60, 50)
-
-
-def test_csv_is_that_of_rfc_4180():
-    form = CsvFormat("history", marked=False)
-    assert form.head() + form.rows([row(), row("밤, 산책")]) + form.rows([row("a")]) + form.tail() == (
-        "captured_at,stream_id,title,current,peak,total,unique_today\r\n"
-        '2026-03-02T23:00:00+09:00,7,"\'=SUM(A1), ""night""",40,45,60,50\r\n'
-        '2026-03-02T23:00:00+09:00,7,"밤, 산책",40,45,60,50\r\n'
-        "2026-03-02T23:00:00+09:00,7,a,40,45,60,50\r\n"
-    )
-
-
-def test_csv_for_excel_is_marked_as_utf_8():
-    assert CsvFormat("days", marked=True).head().encode()[:6] == b"\xef\xbb\xbfday"
-
-
-def test_json_has_every_row_in_a_line_of_its_own():
-    form = JsonFormat("days", {"kind": "days", "total": 2})
-    day = DayRow(datetime.date(2026, 3, 2), 7, TITLE, 80, 60.5, 9, 4, 5, 100, 60)
-    text = form.head() + form.rows([day]) + form.rows([day]) + form.tail()
-    assert text.count("\n") == 2 + 2
-    read = json.loads(text)
-    assert (read["kind"], read["total"], len(read["rows"])) == ("days", 2, 2)
-    assert read["rows"][0] == {
-        "day": "2026-03-02",
-        "stream_id": 7,
-        "title": TITLE,
-        "peak": 80,
-        "average": 60.5,
-        "unique": 9,
-        "new": 4,
-        "returning": 5,
-        "watch_minutes": 100,
-        "live_minutes": 60,
-    }
-
-
-def test_json_without_rows_is_whole_too():
-    form = JsonFormat("history", {"total": 0})
-    assert json.loads(form.head() + form.tail()) == {"total": 0, "rows": []}
 
 
 # --- slices -------------------------------------------------------------------------------------------------------
@@ -339,65 +265,3 @@ async def test_who_takes_nothing_is_left(monkeypatch: pytest.MonkeyPatch, owned_
         await asyncio.create_task(reader_that_hangs())
     await sync_to_async(export.close)()
     await sync_to_async(connections.close_all)()
-
-
-# --- over a real line ---------------------------------------------------------------------------------------------
-
-MANY = 60_000
-
-
-@pytest.fixture
-def long_history(transactional_db: None) -> Owned:
-    """So many snapshots that no line takes them all at once."""
-    owned = owned_make()
-    first = seoul(1, 9) + datetime.timedelta(hours=6)
-    ViewerHistory.objects.bulk_create(
-        [
-            ViewerHistory(
-                stream_id=owned.first.pk,
-                captured_at=first + n * datetime.timedelta(seconds=2),
-                current=n,
-                peak=n,
-                total=n,
-                unique_today=n,
-            )
-            for n in range(MANY)
-        ],
-        batch_size=5_000,
-    )
-    return owned
-
-
-@contextmanager
-def line(server: WebServer, client: Client, owned: Owned, method: str = "GET") -> Iterator[http.client.HTTPResponse]:
-    """What the server answers Mina, as far as its head; the body is still to be read. Hangs up at the end."""
-    client.force_login(owned.mina)
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    cookie = f"sessionid={client.cookies['sessionid'].value}"
-    connection.request(method, f"/api/broadcasters/mina/export?{QUERY}", headers={"Cookie": cookie})
-    with closing(connection), connection.getresponse() as response:
-        yield response
-
-
-def is_free(server: WebServer, client: Client, owned: Owned) -> bool:
-    with line(server, client, owned, "HEAD") as response:
-        return response.status == 200
-
-
-@pytest.mark.slow
-def test_a_long_export_over_http_stops_when_its_reader_leaves(
-    client: Client, long_history: Owned, web: Callable[..., WebServer]
-):
-    server = web()
-    with line(server, client, long_history) as running:
-        assert running.headers["X-Total-Rows"] == str(MANY + 36)
-        assert running.read(13) == b"captured_at,s"
-        with line(server, client, long_history) as refused:
-            assert (refused.status, refused.headers["Retry-After"]) == (429, "10")
-    # It has hung up long before the end: its place is free at once.
-    eventually(lambda: is_free(server, client, long_history), deadline=5)
-    with line(server, client, long_history) as whole:
-        lines = whole.read().decode().splitlines()
-    assert len(lines) == MANY + 37
-    assert lines[13].startswith(f"2026-03-01T15:00:00+09:00,{long_history.first.pk},Morning,0,")
-    assert len(set(lines)) == len(lines)
