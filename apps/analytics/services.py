@@ -9,7 +9,7 @@ import datetime
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import Error as DatabaseTrouble
@@ -94,26 +94,37 @@ def snapshot_take(*, now: datetime.datetime) -> int | None:
 
 
 def _take(mark_s: int, *, is_late: bool) -> int:
-    asides: dict[int, Aside] = {}
+    found: dict[int, Aside] = {}
     if not is_late:
         started = time.monotonic()
-        asides[mark_s] = Aside(is_recalled=False, rows=counts_live(at_ms=mark_s * 1000))
+        found[mark_s] = Aside(is_recalled=False, rows=counts_live(at_ms=mark_s * 1000))
         SNAPSHOT_SECONDS.labels("read").set(time.monotonic() - started)
+        _put_aside(found, [mark_s])  # before anything else is asked for that may take long
     reply = redis.ask_now([store.settled()])[0]
     settled_s = None if reply is None else int(reply)
     missed, untold = marks_missed(settled_s=settled_s, mark_s=mark_s, is_late=is_late)
     open_ = [each for each in missed if not redis.ask_now([store.is_taken(each)])[0]]
-    asides |= _recall(open_)
-    lost = untold + sum(1 for each in open_ if each not in asides)
+    recalled = _recall(open_)
+    lost = untold + len(open_) - len(recalled)
     if lost and settled_s is not None:
         SNAPSHOTS.labels("lost").inc(lost)
         logger.error("%d snapshot(s) before %s were not taken, and no trail goes back to them", lost, mark_of(mark_s))
-    commands = [store.aside_put({each: pack(aside) for each, aside in asides.items()})] if asides else []
-    redis.ask_now([*commands, *(store.taken(each) for each in (*open_, mark_s)), store.settle(mark_s)])
+    _put_aside(recalled, open_)
+    redis.ask_now([store.settle(mark_s)])
+    found |= recalled
+    return len(found[mark_s].rows) if mark_s in found else 0
+
+
+def _put_aside(asides: Mapping[int, Aside], marks: Sequence[int]) -> None:
+    """Keep these for the database; nothing more is to be taken of the marks. If too many wait, the oldest go."""
+    commands = [store.aside_put({mark_s: pack(aside) for mark_s, aside in asides.items()})] if asides else []
+    redis.ask_now([*commands, *map(store.taken, marks)])
     for aside in asides.values():
         SNAPSHOTS.labels("recalled" if aside.is_recalled else "taken").inc()
-    _room_make()
-    return len(asides[mark_s].rows) if mark_s in asides else 0
+    if over := _waiting()[: -store.MARKS_KEPT]:
+        redis.ask_now([store.aside_drop(over)])
+        SNAPSHOTS.labels("dropped").inc(len(over))
+        logger.error("the snapshot(s) of %s are lost: too many wait already", [str(mark_of(each)) for each in over])
 
 
 def _recall(marks: Sequence[int]) -> dict[int, Aside]:
@@ -129,14 +140,6 @@ def _recall(marks: Sequence[int]) -> dict[int, Aside]:
         if rows:
             found[mark_s] = Aside(is_recalled=True, rows=rows)
     return found
-
-
-def _room_make() -> None:
-    """Give up the oldest snapshots if more wait than may."""
-    if over := _waiting()[: -store.MARKS_KEPT]:
-        redis.ask_now([store.aside_drop(over)])
-        SNAPSHOTS.labels("dropped").inc(len(over))
-        logger.error("the snapshot(s) of %s are lost: too many wait already", [str(mark_of(each)) for each in over])
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from apps.realtime.redis import Command
 KEYS = "history:{snapshots}:"
 # A task that is at it for longer is killed, and by then another may begin.
 TAKING_KEPT_S = 120
-# Renewed with every part that is written.
-WRITING_KEPT_S = 60
+# Renewed with every part that is written. No shorter than the above: a database that hangs holds up one run at a time.
+WRITING_KEPT_S = 120
 TAKEN_KEPT_S = 3_600
 # Snapshots that may wait: a day of them, 660 kB each with 100,000 streams. Past it the oldest go.
 MARKS_KEPT = 288

@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, connection
 from prometheus_client import REGISTRY
 
-from apps.analytics import services, snapshot_store
+from apps.analytics import services, snapshot_selectors, snapshot_store
 from apps.analytics.models import UserSession, ViewerHistory
 from apps.analytics.services import SnapshotRun, history_append, snapshot_run
 from apps.analytics.session_services import Drained, sessions_drain
@@ -96,6 +96,30 @@ def test_a_worker_killed_while_it_reads_leaves_the_mark_to_others(monkeypatch: p
             services.snapshot_take(now=MARK)
     assert snapshot_run(now=MARK + 30 * SECOND) == SnapshotRun(1, 1, 0)
     assert keys() == [(stream.pk, MARK)]
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+def test_a_worker_killed_while_it_looks_up_what_was_missed_has_put_its_own_mark_aside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Killed  # as a worker that asks a database which hangs
+
+    stream = stream_make("busy")
+    services.snapshot_take(now=MARK)
+    viewers_arrive(stream, "u1", at=MARK + STEP - 3 * SECOND)
+    audience_sweep(now_ms=int((MARK + STEP).timestamp() * 1000))
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshot_selectors, "streams_ended_since", die)
+        with pytest.raises(Killed):
+            services.snapshot_take(now=MARK + 2 * STEP)
+    assert snapshot_run(now=MARK + 2 * STEP + 30 * SECOND) == SnapshotRun(None, 2, 0)
+    assert snapshot_run(now=MARK + 3 * STEP) == SnapshotRun(1, 2, 0)
+    assert keys() == [(stream.pk, MARK + number * STEP) for number in range(4)]
 
 
 # --- a database that is away --------------------------------------------------------------------------------------
