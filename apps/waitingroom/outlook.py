@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .foretold import Foretold
 from .outcomes import ADMITTED, BEFORE, BLOCKED, HOLDING, NOWHERE, PAUSED, PREQUEUE, WAITING, Outcome
-from .pacing import CLAIM_MARGIN_MS, OPENING_MARGIN_MS, Pace
+from .pacing import CLAIM_MARGIN_MS, HOLD_MS, OPENING_MARGIN_MS, Pace
 from .replies import Joined
 from .rules import Mode, ZoneRules
 from .snapshot import Snapshot
@@ -95,6 +95,7 @@ class Outlook:
 
     __slots__ = (
         "_admits",
+        "_asks_from_ms",
         "_before",
         "_foretold",
         "_is_free",
@@ -142,6 +143,7 @@ class Outlook:
         self.changes_at_ms: float = min((at for at in moments if at is not None and at > now_ms), default=NEVER)
         self._schedule: Schedule | None = None
         self.claims_from_ms: float = 0
+        self._asks_from_ms: float = 0  # from here on a claim is worth while: it may be held until there is room
         self._minute = minute
         is_full = 0 < rules.per_minute <= minute.used
         self._minute_frees_ms = minute.oldest_ms + ENTRY_BUCKET_MS + MINUTE_MS if is_full else 0
@@ -149,6 +151,10 @@ class Outlook:
         self._before = 0  # called people who will take room of windows to come
         if snapshot is not None:
             self.claims_from_ms = claims_from_ms(rules, snapshot, self._minute_frees_ms)
+            if 0 < self.claims_from_ms < NEVER:
+                self._asks_from_ms = max(self.claims_from_ms - HOLD_MS, self.claims_from_ms // WINDOW_MS * WINDOW_MS)
+            else:
+                self._asks_from_ms = self.claims_from_ms
             self._before = max(0, minute.called_living - room_left(rules.per_minute, snapshot))
             if self.state in (WAITING, BEFORE):
                 self._schedule = Schedule(
@@ -166,7 +172,7 @@ class Outlook:
                 return None
             if not snapshot.line.holds(place) if place < snapshot.next else place >= snapshot.next + FAR_BEYOND:
                 return None
-            if self._admits and now_ms >= self.claims_from_ms and (place < snapshot.front or self._is_free):
+            if self._admits and now_ms >= self._asks_from_ms and (place < snapshot.front or self._is_free):
                 return None
         return self.waiting(place, joined_ms, client, now_ms)
 

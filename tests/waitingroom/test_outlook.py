@@ -85,8 +85,11 @@ def test_a_called_place_does_not_ask_while_there_is_no_room() -> None:
     full_minute = outlook(snapshot([3, 5], front=4), minute=Minute(60, NOON - 56_000))
     answer = told(full_minute, 3)
     assert (answer.rank, answer.polling_ms) == (1, 4_000 + 10 + 30 + 3 * 617 % 60)  # when the oldest entry leaves it
-    assert full_minute.answer(3, NOON, "c", NOON + 4_009) is not None
-    assert full_minute.answer(3, NOON, "c", NOON + 4_010) is None
+    assert full_minute.answer(3, NOON, "c", NOON + 3_009) is not None
+    assert full_minute.answer(3, NOON, "c", NOON + 3_010) is None  # a claim is held for a second
+    next_window = outlook(snapshot([3, 5], front=4, used={NOON_WINDOW: 6}), minute=Minute(60, NOON - 54_000))
+    assert next_window.answer(3, NOON, "c", NOON + 5_999) is not None  # but not from one window into the next
+    assert next_window.answer(3, NOON, "c", NOON + 6_000) is None
     assert told(outlook(snapshot([3], front=4), per_minute=0), 3, NOON + 600_000).eta_s is None
 
 
