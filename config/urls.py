@@ -10,6 +10,7 @@ from .api import api_urls
 
 urlpatterns = [
     path("", include("apps.streams.urls")),
+    path("", include("apps.analytics.urls")),
     path("accounts/", include("apps.accounts.urls")),
     path("manage/", include("apps.waitingroom.manage_urls")),
     path("api/", api_urls()),

@@ -16,7 +16,6 @@ from pydantic import BeforeValidator
 from apps.audience.selectors import CountsUnavailable
 from apps.audience.sessions import SEOUL
 from apps.streams.api import ErrorOut, StreamId
-from apps.streams.models import Stream
 from apps.streams.selectors import category_find
 
 from . import ranking_selectors, selectors, stream_selectors
@@ -36,6 +35,7 @@ from .api_schemas import (
 from .daily import ONE_DAY, midnight
 from .ranges import DEFAULT_DAYS, MOST_DAYS, DayRange, RangeRefused, day_read, range_make
 from .ranking import MOST_RANKED
+from .stream_selectors import stream_range
 
 router = Router(tags=["statistics"])
 
@@ -176,16 +176,9 @@ def _reach(until: datetime.date, days: int) -> None:
 def stream_series(request: HttpRequest, stream_id: StreamId, chosen: Query[RangeFilter]) -> SeriesOut:
     """One stream's viewers over time; all of it if no days are asked for."""
     stream = stream_open(user=request.user, stream_id=stream_id)
-    days = stream_range(stream) if chosen.since is None and chosen.until is None else chosen.days()
+    days = stream_range(stream, now=timezone.now()) if chosen.since is None and chosen.until is None else chosen.days()
     since, until = midnight(days.since), midnight(days.until)
     return SeriesOut.of(selectors.stream_series(stream_id=stream.pk, since=since, until=until))
-
-
-def stream_range(stream: Stream) -> DayRange:
-    """The days on which a stream was live; of one that went on for longer, the last of them."""
-    first = stream.started_at.astimezone(SEOUL).date()
-    last = max(first, (stream.ended_at or timezone.now()).astimezone(SEOUL).date())
-    return DayRange(max(first, last + ONE_DAY - MOST_DAYS * ONE_DAY), last + ONE_DAY)
 
 
 @router.get("/streams/{stream_id}/days", response={200: DaysOut, **ERRORS}, throttle=[THROTTLE])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from django.conf import settings
 from django.db import connections, router
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Max, Min, Q, Sum
 
 from apps.streams.models import Stream, StreamStatus
 
@@ -66,8 +66,10 @@ def readings_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, Readi
             sum=Sum("current", filter=in_day),
             highest=Max("current", filter=in_day),
             by_end=Max("peak", filter=Q(captured_at__gt=day.start)),
+            first=Min("captured_at", filter=in_day),
         )
     )
+    ended = {stream.stream_id: stream.ended_at for stream in streams if stream.ended_at is not None}
     older = [stream for stream in streams if stream.started_at < day.start]
     before = dict(
         history.filter(stream_id__in=_ids(older), captured_at__gt=day.start - ONE_DAY, captured_at__lte=day.start)
@@ -76,10 +78,12 @@ def readings_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, Readi
         if older
         else ()
     )
-    return {
-        stream_id: Readings(count, total or 0, highest or 0, peak or 0, before.get(stream_id))
-        for stream_id, count, total, highest, peak in rows
-    }
+    found = {}
+    for stream_id, count, total, highest, peak, first in rows:
+        # A stream that met no snapshot has one row after its end, with nobody watching: that is no reading of it.
+        is_over = not total and stream_id in ended and first is not None and first >= ended[stream_id]
+        found[stream_id] = Readings(0 if is_over else count, total or 0, highest or 0, peak or 0, before.get(stream_id))
+    return found
 
 
 @reads("analytics")

@@ -3,6 +3,7 @@
 from typing import Literal, cast
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils import timezone
 from django.utils.http import content_disposition_header
 from ninja import Field, Query, Router
 from ninja.errors import HttpError, Throttled
@@ -12,11 +13,12 @@ from apps.streams.api import ErrorOut, StreamId
 from apps.streams.models import Broadcaster, Stream
 
 from .access import broadcaster_open, stream_open
-from .api import THROTTLE, RangeFilter, Slug, stream_range
+from .api import THROTTLE, RangeFilter, Slug
 from .export_formats import CONTENT_TYPES, CsvFormat, Format, JsonFormat
 from .export_selectors import Plan, export_plan
 from .exports import Export, ExportsBusy, Place
 from .ranges import DayRange
+from .stream_selectors import stream_range
 
 router = Router(tags=["statistics"])
 
@@ -63,7 +65,7 @@ def broadcaster_export(request: HttpRequest, slug: Slug, chosen: Query[ExportFil
 def stream_export(request: HttpRequest, stream_id: StreamId, chosen: Query[ExportFilter]) -> HttpResponse:
     """One stream as a file; all of it if no days are asked for. One at a time for each user."""
     stream = stream_open(user=request.user, stream_id=stream_id)
-    days = stream_range(stream) if chosen.since is None and chosen.until is None else chosen.days()
+    days = stream_range(stream, now=timezone.now()) if chosen.since is None and chosen.until is None else chosen.days()
     return _export(request, chosen, stream.broadcaster, stream, days)
 
 

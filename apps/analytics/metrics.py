@@ -38,3 +38,25 @@ SESSIONS_WRITTEN = Counter("fullhouse_sessions_written", "Sessions written into 
 SESSIONS_REJECTED = Counter(
     "fullhouse_sessions_rejected", "Sessions that no database could take, set aside.", ["reason"]
 )
+SNAPSHOTS = Counter(
+    "fullhouse_snapshots",
+    "Marks of the clock, by what became of each: taken, recalled, lost, dropped.",
+    ["outcome"],
+)
+SNAPSHOTS_REFUSED = Counter(
+    "fullhouse_snapshots_refused", "Runs that found another one still at it: take, write.", ["step"]
+)
+SNAPSHOTS_WAITING = Gauge(
+    "fullhouse_snapshots_waiting", "Snapshots that wait for the database.", multiprocess_mode="mostrecent"
+)
+SNAPSHOT_WRITTEN = Gauge(
+    "fullhouse_snapshot_written_seconds",
+    "The mark of the newest snapshot that is in the database.",
+    multiprocess_mode="mostrecent",
+)
+SNAPSHOT_SECONDS = Gauge(
+    "fullhouse_snapshot_seconds",
+    "How long the last snapshot took: read, write.",
+    ["step"],
+    multiprocess_mode="mostrecent",
+)

@@ -89,6 +89,11 @@ class Picked:
     typed: tuple[str, str]
     problem: Problem | None = None
 
+    @property
+    def query(self) -> str:
+        """What asks for the same days again."""
+        return f"days={self.preset}" if self.preset else f"from={self.days.since}&to={self.days.last}"
+
 
 def range_pick(asked: Mapping[str, str], *, today: datetime.date) -> Picked:
     """`days=28`, or `from=2026-01-01` and `to=2026-01-31` (its last day), or nothing."""

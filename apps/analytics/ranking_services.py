@@ -31,11 +31,11 @@ def _is_due(period: Period, slugs: dict[int, str], now: datetime.datetime) -> bo
 
 
 def _make_once(period: Period, slugs: dict[int, str], now: datetime.datetime) -> bool:
-    """Unless somebody else does. Twice would be harmless, but is much to read."""
+    """Unless somebody else does, or just has. Twice would be harmless, but is much to read."""
     if redis.ask_now([ranking_store.making_claim(period)])[0] is None:
         return False
     try:
-        return _make(period, slugs, now)
+        return _is_due(period, slugs, now) and _make(period, slugs, now)
     finally:
         redis.ask_now([ranking_store.making_release(period)])
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from django.db.models import Avg, Count, F, FloatField, Max, Q, QuerySet, Sum
 from django.utils import timezone
 
-from apps.audience.sessions import SEOUL
 from apps.streams.models import Stream
 
 from .buckets import buckets_read
@@ -166,10 +165,16 @@ def _figures(broadcaster_id: int, streams: Sequence[Stream]) -> list[StreamFigur
     """These streams of one broadcaster, newest first."""
     if not streams:
         return []
-    first = min(stream.started_at for stream in streams).astimezone(SEOUL).date()
+    now = timezone.now()
+    first, end = days_of(
+        min(stream.started_at for stream in streams), max(stream.ended_at or now for stream in streams) + ONE_DAY
+    )
     rows = (
         DailyStatistics.objects.filter(
-            broadcaster_id=broadcaster_id, day__gte=first, stream_id__in=[stream.pk for stream in streams]
+            broadcaster_id=broadcaster_id,
+            day__gte=first,
+            day__lt=end,
+            stream_id__in=[stream.pk for stream in streams],
         )
         .order_by()
         .values_list("stream_id")
@@ -182,7 +187,6 @@ def _figures(broadcaster_id: int, streams: Sequence[Stream]) -> list[StreamFigur
         )
     )
     known = {stream_id: rest for stream_id, *rest in rows}
-    now = timezone.now()
     result = []
     for stream in sorted(streams, key=lambda stream: (stream.started_at, stream.pk), reverse=True):
         peak, weighted, minutes, unique, watched = known.get(stream.pk, (0, 0.0, 0, 0, 0))

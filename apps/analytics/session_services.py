@@ -174,7 +174,7 @@ class _Run:
         """One call for each of these streams, some of which come several times."""
         commands = []
         for number, stream_id in enumerate(calls):
-            # The first takes over what others do not acknowledge; the next are not to take over what the first was given.
+            # The first takes over what others do not acknowledge; the next must leave alone what the first was given.
             is_first = number == 0 or calls[number - 1] != stream_id
             after_ms = self.taken_over_after_ms if is_first else None
             commands.append(

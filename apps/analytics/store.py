@@ -1,8 +1,6 @@
-"""What analytics keeps in Redis.
+"""What analytics keeps in Redis, but for snapshots (snapshot_store.py).
 
 Keys:
-- `history:snapshot:<epoch_s>`: somebody takes, or has taken, the snapshot of that 5-minute mark. Kept until the
-  mark after the next, so that a second beat or a late run finds it.
 - `history:drain:<place>`: somebody writes sessions into the database. A few may at once, so that they never take up
   all processes of a worker while the database hangs.
 - `history:days`: sorted set, day of Seoul (YYYY-MM-DD) -> epoch ms of the last change to what its statistics are made
@@ -14,25 +12,10 @@ from collections.abc import Iterable, Sequence
 
 from apps.realtime.redis import Command
 
-CLAIM_KEPT_S = 600
 DRAINS_AT_ONCE = 2
 # Renewed with every batch; a killed drain's place is free after this.
 DRAIN_KEPT_S = 60
 DAYS = "history:days"
-
-
-def _snapshot(mark_s: int) -> str:
-    return f"history:snapshot:{mark_s}"
-
-
-def snapshot_claim(mark_s: int) -> Command:
-    """Answers None if somebody else has this mark."""
-    return ("SET", _snapshot(mark_s), 1, "NX", "EX", CLAIM_KEPT_S)
-
-
-def snapshot_release(mark_s: int) -> Command:
-    """Give the mark back, so that another run may take it."""
-    return ("DEL", _snapshot(mark_s))
 
 
 def _drain(place: int) -> str:

@@ -5,19 +5,17 @@ import datetime
 from apps.audience.sessions import SEOUL
 from apps.streams.models import Stream
 
-from .daily import midnight
+from .daily import ONE_DAY, midnight
 from .growth import DayFigures, StreamFigures
 from .models import DailyStatistics
+from .ranges import MOST_DAYS, DayRange
 from .readers import reads
 from .selectors import broadcaster_streams
-
-# Days of one stream in one list: one that goes on for longer shows its newest.
-MOST_DAYS = 400
 
 
 @reads("analytics")
 def stream_days(*, stream: Stream) -> list[DayFigures]:
-    """The days of Seoul on which the stream was live, oldest first."""
+    """The days of Seoul on which the stream was live, oldest first; the last 400 of them."""
     first = stream.started_at.astimezone(SEOUL).date()
     rows = DailyStatistics.objects.filter(
         broadcaster_id=stream.broadcaster_id, day__gte=first, stream_id=stream.pk
@@ -36,6 +34,13 @@ def stream_days(*, stream: Stream) -> list[DayFigures]:
         )
         for row in reversed(rows)
     ]
+
+
+def stream_range(stream: Stream, *, now: datetime.datetime) -> DayRange:
+    """The days on which a stream was live; of one that went on for longer than a range may be, the last of them."""
+    first = stream.started_at.astimezone(SEOUL).date()
+    last = max(first, (stream.ended_at or now).astimezone(SEOUL).date())
+    return DayRange(max(first, last + ONE_DAY - MOST_DAYS * ONE_DAY), last + ONE_DAY)
 
 
 def stream_figures(*, stream: Stream) -> StreamFigures:

@@ -4,13 +4,25 @@ from celery import shared_task
 from django.db import DatabaseError
 from django.utils import timezone
 
-from . import daily_services, partition_services, ranking_services, ranking_store, services, session_services, store
+from . import (
+    daily_services,
+    partition_services,
+    ranking_services,
+    ranking_store,
+    services,
+    session_services,
+    snapshot_store,
+    store,
+)
 
 
-@shared_task
+@shared_task(time_limit=snapshot_store.TAKING_KEPT_S)
 def snapshot() -> None:
-    """At every 5-minute mark: the present goes into current_viewers and viewer_history."""
-    services.snapshot_take_once(now=timezone.now())
+    """At every 5-minute mark: the present goes into current_viewers and viewer_history.
+
+    And every half minute, for marks at which nobody came, and what waits since the database was away.
+    """
+    services.snapshot_run(now=timezone.now())
 
 
 # A run ends by itself after some seconds. One that hangs in a dead connection is killed with its process, which the

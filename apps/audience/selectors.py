@@ -1,21 +1,32 @@
 """Every read of the live audience, for code outside of the event loop. The present is read from Redis alone."""
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from apps.realtime import redis
+from apps.realtime.replicas import read_now
 
 from . import past_store, store
 from .past_store import Waiting
 from .sessions import seoul_day
 from .store import Figures, Listing
 
+logger = logging.getLogger(__name__)
+
 # Commands in one pipeline: a few ms of Redis each, so that other callers get their turn in between.
 PIPELINE = 500
+
+# Trails in one pipeline: each is walked through, which takes Redis some 50 us.
+RECALLED_PER_CALL = 100
+# How Redis begins to say that a key holds something else than it should. That is one stream's trouble.
+SPOILT = ("WRONGTYPE", "INVALIDOBJ")
+# What the columns hold on every database.
+MOST_VIEWERS, MOST_VISITS = 2**31 - 1, 2**63 - 1
 
 T = TypeVar("T")
 
@@ -41,15 +52,24 @@ def slices(items: Sequence[T], size: int = PIPELINE) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def read(commands: Sequence[redis.Command]) -> list[Any]:
-    """Replies to read commands; CountsUnavailable if any of them failed."""
+def read(
+    commands: Sequence[redis.Command],
+    *,
+    redis_read: Callable[[Sequence[redis.Command]], list[Any]] = redis.run_now,
+    spoilt: tuple[str, ...] = (),
+) -> list[Any]:
+    """Replies to read commands; CountsUnavailable if any failed, but for errors that begin with one of `spoilt`."""
     try:
-        replies = redis.run_now(commands)
+        replies = redis_read(commands)
     except (RedisError, OSError) as error:
         raise CountsUnavailable(str(error)) from error
-    if failed := redis.first_error(replies):
+    if failed := redis.first_error([reply for reply in replies if not (spoilt and _is_spoilt(reply, spoilt))]):
         raise CountsUnavailable(str(failed)) from failed
     return replies
+
+
+def _is_spoilt(reply: Any, beginnings: tuple[str, ...]) -> bool:
+    return isinstance(reply, ResponseError) and str(reply).startswith(beginnings)
 
 
 def figures_many(stream_ids: Sequence[int]) -> dict[int, Figures]:
@@ -91,16 +111,72 @@ def past_waiting() -> Waiting:
     return past_store.house_waiting_read(read(past_store.house_waiting()))
 
 
-def counts_live() -> list[LiveCounts]:
-    """The figures of every live stream, for the five-minute snapshot."""
-    day = seoul_day(int(time.time() * 1000))
-    counts = []
-    for part in slices([listing.stream_id for listing in listings_live()], PIPELINE // 2):
-        replies = read(
-            [command for i in part for command in (store.figures(i), store.unique_today(stream_id=i, day=day))]
-        )
+def live_ids() -> list[int]:
+    """The ids of all live streams, in no order."""
+    return [int(stream_id) for stream_id in read([store.catalog_ids()], redis_read=read_now)[0]]
+
+
+def counts_live(*, at_ms: int | None = None) -> list[LiveCounts]:
+    """The figures of every live stream, for the five-minute snapshot; `unique_today` of the day of that moment.
+
+    Read from replicas where there are any. A stream whose figures cannot be read is left out, and the log says so;
+    CountsUnavailable if that is so of most.
+    """
+    day = seoul_day(int(time.time() * 1000) if at_ms is None else at_ms)
+    return [counts for state, counts in _counts(live_ids(), day) if state != "ended"]
+
+
+def counts_of(stream_ids: Sequence[int], *, at_ms: int) -> list[LiveCounts]:
+    """What Redis still knows of these streams, live or ended; zeros for one that it does not know."""
+    return [counts for _, counts in _counts(stream_ids, seoul_day(at_ms))]
+
+
+def _counts(stream_ids: Sequence[int], day: str) -> list[tuple[str, LiveCounts]]:
+    """(state, figures) of each stream that can be read."""
+    found = []
+    for part in slices(stream_ids, PIPELINE // 2):
+        commands = [command for i in part for command in (store.figures(i), store.unique_today(stream_id=i, day=day))]
+        replies = read(commands, redis_read=read_now, spoilt=SPOILT)
         for stream_id, figures, unique in zip(part, replies[::2], replies[1::2], strict=True):
-            of_stream = store.figures_of(figures)
-            if of_stream.state != "ended":
-                counts.append(LiveCounts(stream_id, of_stream.current, of_stream.peak, of_stream.total, int(unique)))
-    return counts
+            try:
+                found.append(_figures_of_one(stream_id, figures, unique))
+            except ValueError as error:
+                logger.error("stream %s is left out of the snapshot: %s", stream_id, error)
+    if len(found) < len(stream_ids) / 2:
+        raise CountsUnavailable(f"only {len(found)} of {len(stream_ids)} streams have figures that can be read")
+    return found
+
+
+def _figures_of_one(stream_id: int, figures: Any, unique: Any) -> tuple[str, LiveCounts]:
+    """ValueError for what no row can be made of."""
+    for reply in (figures, unique):
+        if isinstance(reply, Exception):
+            raise ValueError(str(reply))
+    of_stream = store.figures_of(figures)
+    counts = LiveCounts(stream_id, of_stream.current, of_stream.peak, of_stream.total, int(unique))
+    for value, most in (
+        (counts.current, MOST_VIEWERS),
+        (counts.peak, MOST_VIEWERS),
+        (counts.total, MOST_VISITS),
+        (counts.unique_today, MOST_VIEWERS),
+    ):
+        if not 0 <= value <= most:
+            raise ValueError(f"{value} is no number of viewers")
+    return of_stream.state, counts
+
+
+def counts_recalled(stream_ids: Sequence[int], *, at_s: int, within_s: int) -> list[LiveCounts]:
+    """The figures that these streams had at a moment of the last minutes, from their trails; only those that have any.
+
+    `current` as of the point before it, `peak` what the trail had seen by then. Visits and unique viewers are in no
+    trail: they are 0 here.
+    """
+    found = []
+    for part in slices(stream_ids, RECALLED_PER_CALL):
+        replies = read([store.recall(stream_id, at_s=at_s, within_s=within_s) for stream_id in part], spoilt=SPOILT)
+        for stream_id, reply in zip(part, replies, strict=True):
+            if isinstance(reply, Exception):
+                logger.error("the trail of stream %s cannot be read: %s", stream_id, reply)
+            elif reply:
+                found.append(LiveCounts(stream_id, int(reply[0]), int(reply[1]), 0, 0))
+    return found

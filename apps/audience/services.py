@@ -26,6 +26,9 @@ from .store import Listing
 
 logger = logging.getLogger(__name__)
 
+# Of a snapshot's rows in one statement, which locks them until it is done.
+ROWS_PER_STATEMENT = 500
+
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
@@ -251,5 +254,6 @@ def current_viewers_upsert(*, rows: Sequence[LiveCounts], captured_at: datetime.
         update=["current", "unique_today"],
         greatest=["peak", "total"],
         newest_by="captured_at",  # a run that was held up must not undo a newer one
+        chunk=ROWS_PER_STATEMENT,
     )
     return len(values)

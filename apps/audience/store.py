@@ -49,6 +49,7 @@ _depart = load_script(__package__, "depart", prelude=LEAVING)
 _sweep = load_script(__package__, "sweep", prelude=LEAVING)
 _end = load_script(__package__, "end", prelude=LEAVING)
 _audit = load_script(__package__, "audit", prelude="presence")
+_recall = load_script(__package__, "recall")
 _recount = load_script(__package__, "recount", prelude=LEAVING)
 
 # 500 joins take Redis about 4 ms, 1,000 heartbeats about 3: no call holds it up longer than 5.
@@ -216,6 +217,11 @@ def trail(stream_id: int) -> Command:
     return ("LRANGE", f"view:{{{stream_id}}}:trail", 0, -1)
 
 
+def recall(stream_id: int, *, at_s: int, within_s: int) -> Command:
+    """How many watched at a moment of the last minutes, as a sweep saw it at most so many seconds before."""
+    return _recall.call([f"view:{{{stream_id}}}:trail"], [at_s, within_s])
+
+
 def trail_read(reply: Sequence[bytes]) -> list[tuple[int, int]]:
     """(epoch second, viewers), oldest first."""
     points = (point.split(b":") for point in reversed(reply))
@@ -316,6 +322,11 @@ def listing_drop(stream_id: int, category_id: int) -> list[Command]:
 def catalog() -> Command:
     """All live streams."""
     return ("HGETALL", CATALOG)
+
+
+def catalog_ids() -> Command:
+    """The ids of all live streams."""
+    return ("HKEYS", CATALOG)
 
 
 def listings(stream_ids: Sequence[int]) -> Command:

@@ -12,7 +12,7 @@ from apps.realtime.content_policy import CONTENT_POLICY
 from . import views
 
 CHECKS = {"/health/live": views.live, "/health/ready": views.ready}
-RANKINGS = "/api/rankings"
+RANKINGS = ("/api/rankings", "/api/rankings/today", "/api/rankings/week")
 # Different questions kept at once; past it all are forgotten, which costs a moment.
 RANKINGS_KEPT = 256
 
@@ -53,17 +53,25 @@ def rankings_of_the_moment(
 ) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
     """Give everyone who asks for a ranking in the same moment the same bytes, without a thread, a session or Redis.
 
-    A ranking is public and the same for all; its `at` says of which moment it is. RANKINGS_KEPT_S is that moment.
+    A ranking is public and the same for all; its `at` says of which moment it is. RANKINGS_KEPT_S is that moment. Once
+    it is over, one request makes the ranking anew, and those that come meanwhile are given the old one for up to
+    another moment: two hundred a second would all have to wait for it, twice a second.
     """
     kept: dict[str, tuple[float, bytes, dict[str, str]]] = {}
+    making: set[str] = set()
 
     async def middleware(request: HttpRequest) -> HttpResponse:
-        if request.method != "GET" or request.path_info != RANKINGS:
+        if request.method != "GET" or request.path_info not in RANKINGS:
             return await get_response(request)
-        asked, now = request.META["QUERY_STRING"], time.monotonic()
-        if (found := kept.get(asked)) is not None and now - found[0] < settings.RANKINGS_KEPT_S:
+        asked, now = f"{request.path_info}?{request.META['QUERY_STRING']}", time.monotonic()
+        moments = 2 if asked in making else 1
+        if (found := kept.get(asked)) is not None and now - found[0] < moments * settings.RANKINGS_KEPT_S:
             return HttpResponse(found[1], headers=found[2])
-        response = await get_response(request)
+        making.add(asked)
+        try:
+            response = await get_response(request)
+        finally:
+            making.discard(asked)
         if response.status_code == 200:
             if len(kept) >= RANKINGS_KEPT:
                 kept.clear()

@@ -17,14 +17,14 @@ from django.conf import settings
 from redis import Redis, RedisCluster
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio import RedisCluster as AsyncRedisCluster
-from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
-from redis.cluster import ClusterNode, LoadBalancingStrategy
+from redis.cluster import ClusterNode
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.retry import Retry
 
+from .cluster_client import cluster_client
 from .lua import script_by_sha
 
 CLUSTER_SCHEME = "redis+cluster://"
@@ -34,7 +34,11 @@ TIMEOUTS: dict[str, Any] = {"socket_timeout": 5.0, "socket_connect_timeout": 2.0
 Command = tuple[Any, ...]
 
 _sync_clients: dict[str, Redis | RedisCluster] = {}
-_async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Any]] = weakref.WeakKeyDictionary()
+_replica_clients: dict[str, Redis] = {}  # by address
+# By event loop, then by URL and lane.
+_async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Any]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def cluster_nodes(url: str) -> list[tuple[str, int]]:
@@ -71,27 +75,37 @@ def sync_client() -> Redis | RedisCluster:
     return _sync_clients[url]
 
 
-def async_client() -> AsyncRedis | AsyncRedisCluster:
-    """The running event loop's client; a Cluster is read from replicas and written on masters."""
+def replica_client(node: ClusterNode) -> Redis:
+    """The process's client of one node of the Cluster."""
+    if node.name not in _replica_clients:
+        _replica_clients[node.name] = Redis(
+            host=node.host, port=node.port, retry=Retry(_backoff(), RETRIES), **TIMEOUTS
+        )
+    return _replica_clients[node.name]
+
+
+def async_client(lane: str = "") -> AsyncRedis | AsyncRedisCluster:
+    """The running event loop's client; a Cluster is read from replicas and written on masters.
+
+    A Cluster's client that cannot reach a node hangs up on all of them and asks anew which there are. So whoever must
+    not be held up by what others ask of a node that is away has a client of their own, their `lane`: see `node_of`.
+    """
     url = settings.REDIS_URL
     clients = _async_clients.setdefault(asyncio.get_running_loop(), {})
-    if url not in clients:
+    key = (url, lane)
+    if key not in clients:
         if url.startswith(CLUSTER_SCHEME):
-            clients[url] = AsyncRedisCluster(
-                startup_nodes=[AsyncClusterNode(*node) for node in cluster_nodes(url)],
-                load_balancing_strategy=LoadBalancingStrategy.ROUND_ROBIN,
-                retry=AsyncRetry(_backoff(), RETRIES),
-                **TIMEOUTS,
-            )
+            clients[key] = cluster_client(cluster_nodes(url), retry=AsyncRetry(_backoff(), RETRIES), **TIMEOUTS)
         else:
-            clients[url] = AsyncRedis.from_url(url, retry=AsyncRetry(_backoff(), RETRIES), **TIMEOUTS)
-    return clients[url]
+            clients[key] = AsyncRedis.from_url(url, retry=AsyncRetry(_backoff(), RETRIES), **TIMEOUTS)
+    return clients[key]
 
 
 def node_of(command: Command) -> str:
     """The Cluster node that this command goes to, "" on a single Redis or while the Cluster is not known.
 
-    `run` waits for every node that it speaks to. Who must not be held up by one that is away runs a list a node.
+    `run` waits for every node that it speaks to. Who must not be held up by one that is away runs a list a node, each
+    in the lane of this name.
     """
     client = async_client()
     if isinstance(client, AsyncRedis):
@@ -109,9 +123,10 @@ async def close_clients() -> None:
 
 
 def close_sync_clients() -> None:
-    """Close the clients made by `sync_client`."""
-    while _sync_clients:
-        _sync_clients.popitem()[1].close()
+    """Close the clients made by `sync_client` and `replica_client`."""
+    for clients in (_sync_clients, _replica_clients):
+        while clients:
+            clients.popitem()[1].close()
 
 
 def _refused(commands: Sequence[Command], replies: Sequence[Any]) -> list[int]:
@@ -131,15 +146,15 @@ def _one_kind_of_away() -> Iterator[None]:
         raise RedisConnectionError(str(error)) from error
 
 
-async def run(commands: Sequence[Command]) -> list[Any]:
-    """Send commands as one pipeline a node and return their replies in order.
+async def run(commands: Sequence[Command], *, lane: str = "") -> list[Any]:
+    """Send commands as one pipeline a node and return their replies in order. `lane`: see `async_client`.
 
     A reply may be a RedisError in its place: one stream's trouble must not fail the others. Raises RedisError when no
     reply was had at all (the connection is away).
     """
     if not commands:
         return []
-    client = async_client()
+    client = async_client(lane)
     replies = await _pipeline(client, commands)
     if refused := _refused(commands, replies):
         with _one_kind_of_away():

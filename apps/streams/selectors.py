@@ -1,18 +1,23 @@
 """Every read of broadcasters, categories and streams, with their live counts where a page shows them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.waitingroom.rules import MAX_OVER
 
 from . import ports
 from .models import Broadcaster, Category, Stream, StreamStatus
 
 # How deep the ranking is read when the order of chosen streams is needed, as for a search: all of a large house.
 RANKING_DEPTH = 20_000
+# For so long those who wait for a stream are told that it has ended.
+OVER_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,16 @@ def stream_find(*, stream_id: int) -> Stream | None:
     return Stream.objects.select_related("broadcaster__user", "category", "zone").filter(pk=stream_id).first()
 
 
+def addresses_over(zone_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """By zone the pages of those streams behind it that ended within OVER_FOR, the newest first, MAX_OVER at most."""
+    found: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
+    ended = Stream.objects.filter(zone__in=zone_ids, status=StreamStatus.ENDED, ended_at__gt=timezone.now() - OVER_FOR)
+    for stream in ended.only("zone").order_by("-ended_at", "-pk"):
+        if len(found[str(stream.zone_id)]) < MAX_OVER:
+            found[str(stream.zone_id)] += (stream.get_absolute_url(),)
+    return dict(found)
+
+
 def stream_counts(*, stream: Stream) -> ports.Counts | None:
     """The live figures of one stream; None when they cannot be read."""
     return counts_or_none([stream.pk]).get(stream.pk)
@@ -184,6 +199,11 @@ def broadcaster_of(*, user: User) -> Broadcaster | None:
 def broadcaster_find(*, slug: str) -> Broadcaster | None:
     """The channel with this slug."""
     return Broadcaster.objects.filter(slug=slug).first()
+
+
+def broadcaster_has_streams(*, broadcaster: Broadcaster) -> bool:
+    """Whether the channel ever had anything on."""
+    return Stream.objects.filter(broadcaster=broadcaster).exists()
 
 
 def live_of_broadcasters(*, broadcaster_ids: Sequence[int]) -> dict[int, Stream]:

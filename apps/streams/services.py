@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.waitingroom.models import Zone
+from apps.waitingroom.publishing import publish_on_commit
 
 from . import ports, signals
 from .models import Broadcaster, Category, Stream, StreamStatus
@@ -176,6 +177,8 @@ def stream_end(*, stream: Stream) -> bool:
     stream.refresh_from_db()
     if closed:
         _announce(signals.stream_ended, stream)
+        if stream.zone_id is not None:
+            publish_on_commit(stream.zone_id)  # those who wait for it hear that it is over
     return bool(closed)
 
 

@@ -119,7 +119,7 @@ def _door(request: HttpRequest, stream: Stream, identity: ViewerIdentity) -> Htt
     """What who may not (yet) see this stream is answered; None: come in."""
     has_passage = passage.passage_has(request, stream, identity)
     # A HEAD is somebody's preview of a link; it must not use a pass up.
-    has_pass = stream.is_protected and passage.PARAMETER in request.GET and request.method == "GET"
+    has_pass = stream.zone_id is not None and passage.PARAMETER in request.GET and request.method == "GET"
     if has_passage and not has_pass:
         return None
     clean_address = HttpResponseRedirect(stream.get_absolute_url())

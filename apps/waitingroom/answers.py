@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from .keeper import Overview
-from .outcomes import NOWHERE, Outcome
+from .outcomes import ADMITTED, NOWHERE, Outcome
 from .passes import pass_sign
 from .rules import ZoneRules
 from .tickets import TicketClaims, ticket_sign
@@ -41,6 +41,8 @@ class _Words:
             said["slowed"] = True
         if opens_at_ms is not None:
             said["opensAt"] = opens_at_ms
+        if self.rules.over and state != ADMITTED:
+            said["over"] = self.rules.over
         words = self._by_state[key] = _json(said)[1:]
         return words
 

@@ -70,7 +70,8 @@ class Catalogue:
         except RulesError as error:
             logger.warning("the rules of zone %s cannot be used: %s", zone_id, error)
             return
-        if known is None or rules.version > known.version:
+        # Of one version are also those that tell what has ended behind the zone meanwhile.
+        if known is None or (rules.version >= known.version and rules != known):
             self.rules[zone_id] = rules
             self._changed(rules)
 

@@ -2,8 +2,9 @@
 
 Requests gather for a moment and go out as a few calls. At most one call of joins is under way, because Redis remembers
 only the last batch of a process: sent again after a lost connection it gets the same places. Claims and leaves may be
-repeated at will; a claim that got no answer is answered None, and its client asks again. What was asked of a line that
-was cleared meanwhile is not asked of the one in its place, where other people have the same places.
+repeated at will; a claim that got no answer is answered None, and its client asks again. One that only the minute had
+no room for is repeated when it has, if that is soon. What was asked of a line that was cleared meanwhile is not asked
+of the one in its place, where other people have the same places.
 """
 
 import asyncio
@@ -16,8 +17,9 @@ from apps.realtime.metrics import REDIS_FAILURES
 from apps.realtime.redis import Command
 
 from . import store
+from .pacing import HOLD_MS
 from .redis_clock import RedisClock
-from .replies import Claimed, Joined, claim_read, join_read, leave_read
+from .replies import WAIT, Claimed, Joined, claim_read, join_read, leave_read
 from .store import CLAIMS_PER_CALL, JOINS_PER_CALL, LEAVES_PER_CALL
 
 # Leaves that Redis could not be told of. Past this they are dropped: who left is silent and goes within a minute.
@@ -26,6 +28,9 @@ LEAVES_KEPT = 100_000
 Leaving = list[tuple[int, asyncio.Future[bool] | None]]
 # For how long a newcomer waits for a place before being answered without.
 JOIN_PATIENCE_S = 5.0
+
+# Claims that are held go out again this far apart at least.
+AGAIN_S = 0.05
 
 # One call and what takes its reply, which may be an exception.
 Call = tuple[Command, Callable[[Any], None]]
@@ -73,7 +78,8 @@ class Desk:
         self._is_joining = False  # it is under way now
         self._line = 0  # counts lines: replies of an earlier one are not for those who ask now
         self._claims: dict[int, int] = {}  # place -> ms waited, to be sent
-        self._answers: dict[int, asyncio.Future[int | None]] = {}  # of claims to be sent or under way
+        self._answers: dict[int, asyncio.Future[int | None]] = {}  # of claims to be sent, under way or held
+        self._asked: dict[int, tuple[float, int]] = {}  # of the same: ticks when they were asked, ms waited until then
         self._leaves: dict[int, asyncio.Future[bool] | None] = {}  # None: nobody waits for the answer
 
     # --- asking -----------------------------------------------------------------------------------------------
@@ -94,6 +100,7 @@ class Desk:
         if future is None:
             future = self._answers[place] = asyncio.get_running_loop().create_future()
             self._claims[place] = waited_ms
+            self._asked[place] = self._clock.ticks(), waited_ms
             self._flush_soon()
         return future
 
@@ -203,7 +210,7 @@ class Desk:
         """Another line stands in this one's place. Who waits to join will join that one; all else was about the old."""
         self._line += 1
         self._is_joining, self._batch_count = False, 0
-        claims, self._claims, self._answers = self._answers, {}, {}
+        claims, self._claims, self._answers, self._asked = self._answers, {}, {}, {}
         leaves, self._leaves = self._leaves, {}
         for future in claims.values():
             if not future.done():
@@ -229,13 +236,31 @@ class Desk:
             if claimed.status != "ok":
                 self._trouble(claimed.status)
                 claimed = None
+        room_at = self._clock.ticks_at(claimed.room_at_ms) if claimed is not None and claimed.room_at_ms else None
+        held: list[int] = []
         for number, (place, _) in enumerate(part):
             result = None if claimed is None else claimed.results[number]
+            asked_at, _waited_ms = self._asked[place]
+            if result == WAIT and room_at is not None and room_at - asked_at <= HOLD_MS / 1_000:
+                held.append(place)
+                continue
             if result is not None and result > 0:
                 self._entered(place)
-            future = self._answers.pop(place, None)
-            if future is not None and not future.done():
+            del self._asked[place]
+            future = self._answers.pop(place)
+            if not future.done():
                 future.set_result(result)
+        if held and room_at is not None:
+            pause_s = max(AGAIN_S, room_at - self._clock.ticks())
+            asyncio.get_running_loop().call_later(pause_s, self._claim_again, line, held)
+
+    def _claim_again(self, line: int, places: list[int]) -> None:
+        if line != self._line:
+            return
+        for place in places:
+            asked_at, waited_ms = self._asked[place]
+            self._claims[place] = waited_ms + int(1_000 * (self._clock.ticks() - asked_at))
+        self._flush_soon()
 
     def _left(self, line: int, leaving: Leaving, reply: Any) -> None:
         if line != self._line:

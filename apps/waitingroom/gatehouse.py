@@ -2,7 +2,7 @@
 
 It follows the catalogue of zones, keeps one keeper a zone, reads the lines of those zones that somebody asks about once
 a second, and tells Redis a moment after the first of a batch who joins, claims and leaves. Calls for the zones of one
-Redis node travel as one pipeline; a node that is away holds up its own zones only.
+Redis node travel as one pipeline over connections of their own; a node that is away holds up its own zones only.
 """
 
 import asyncio
@@ -149,8 +149,8 @@ class Gatehouse:
         for call in calls:
             by_node[redis.node_of(call[0])].append(call)
         return [
-            self._spawn(_deliver(group[start : start + CALLS_AT_ONCE]))
-            for group in by_node.values()
+            self._spawn(_deliver(group[start : start + CALLS_AT_ONCE], node))
+            for node, group in by_node.items()
             for start in range(0, len(group), CALLS_AT_ONCE)
         ]
 
@@ -240,12 +240,12 @@ class Gatehouse:
         await asyncio.gather(*self._send(calls))
 
 
-async def _deliver(calls: list[Call]) -> None:
-    """One pipeline, and each reply to who asked."""
+async def _deliver(calls: list[Call], node: str) -> None:
+    """One pipeline to one node, and each reply to who asked."""
     replies: list[Any]
     try:
         async with asyncio.timeout(CALL_TIMEOUT_S):
-            replies = await redis.run([command for command, _ in calls])
+            replies = await redis.run([command for command, _ in calls], lane=node)
     except (RedisError, OSError) as error:
         replies = [error] * len(calls)
     except Exception as error:

@@ -75,6 +75,11 @@ _SCHEMAS = {
             "messageKo": {"type": "string", "description": "the same in Korean, if there is one"},
             "slowed": {"const": True, "description": "fewer a minute than before: rank and time may have risen"},
             "opensAt": _MOMENT,
+            "over": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "paths of this site at which there is nothing to wait for any more",
+            },
             "pass": {"type": "string", "description": "what opens the protected site"},
             "passExpiresAt": {"type": "integer", "description": "seconds since 1970"},
         },

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .foretold import Foretold
 from .outcomes import ADMITTED, BEFORE, BLOCKED, HOLDING, NOWHERE, PAUSED, PREQUEUE, WAITING, Outcome
-from .pacing import CLAIM_MARGIN_MS, OPENING_MARGIN_MS, Pace
+from .pacing import CLAIM_MARGIN_MS, HOLD_MS, OPENING_MARGIN_MS, Pace
 from .replies import Joined
 from .rules import Mode, Timed, ZoneRules
 from .snapshot import Snapshot
@@ -95,6 +95,7 @@ class Outlook:
 
     __slots__ = (
         "_admits",
+        "_asks_from_ms",
         "_before",
         "_foretold",
         "_is_free",
@@ -102,7 +103,7 @@ class Outlook:
         "_minute_frees_ms",
         "_pace",
         "_schedule",
-        "_slowed",
+        "_slowed_at_ms",
         "changes_at_ms",
         "claims_from_ms",
         "is_away",
@@ -134,13 +135,15 @@ class Outlook:
         self.opens_at_ms = rules.opens_at_ms if self.state in (BEFORE, PREQUEUE) else None
         per_window = -(-rules.per_minute // WINDOWS_A_MINUTE)
         self._pace = Pace(poll_ms=rules.poll_ms, idle_s=rules.idle_s, per_window=per_window, strain=strain)
-        self._slowed = 0 <= now_ms - rules.slowed_at_ms < SLOWED_FOR_MS
+        # Who joined before this moment sees N lowered; 0 if that was long ago.
+        self._slowed_at_ms = rules.slowed_at_ms if 0 <= now_ms - rules.slowed_at_ms < SLOWED_FOR_MS else 0
         self._admits = self.state == WAITING
         self._is_free = rules.mode in FREE
         moments = (rules.prequeue_from_ms, rules.opens_at_ms, rules.slowed_at_ms + SLOWED_FOR_MS)
         self.changes_at_ms: float = min((at for at in moments if at is not None and at > now_ms), default=NEVER)
         self._schedule: Schedule | None = None
         self.claims_from_ms: float = 0
+        self._asks_from_ms: float = 0  # from here on a claim is worth while: it may be held until there is room
         self._minute = minute
         is_full = 0 < rules.per_minute <= minute.used
         self._minute_frees_ms = minute.oldest_ms + ENTRY_BUCKET_MS + MINUTE_MS if is_full else 0
@@ -148,6 +151,10 @@ class Outlook:
         self._before = 0  # called people who will take room of windows to come
         if snapshot is not None:
             self.claims_from_ms = claims_from_ms(rules, snapshot, self._minute_frees_ms)
+            if 0 < self.claims_from_ms < NEVER:
+                self._asks_from_ms = max(self.claims_from_ms - HOLD_MS, self.claims_from_ms // WINDOW_MS * WINDOW_MS)
+            else:
+                self._asks_from_ms = self.claims_from_ms
             self._before = max(0, minute.called_living - room_left(rules.per_minute, snapshot))
             if self.state in (WAITING, BEFORE):
                 self._schedule = Schedule(
@@ -165,7 +172,7 @@ class Outlook:
                 return None
             if not snapshot.line.holds(place) if place < snapshot.next else place >= snapshot.next + FAR_BEYOND:
                 return None
-            if self._admits and now_ms >= self.claims_from_ms and (place < snapshot.front or self._is_free):
+            if self._admits and now_ms >= self._asks_from_ms and (place < snapshot.front or self._is_free):
                 return None
         return self.waiting(place, joined_ms, client, now_ms)
 
@@ -179,8 +186,8 @@ class Outlook:
             period = self._pace.period(self._opening_in(now_ms), place)
         elif place < snapshot.front:
             rank, total = 1, snapshot.total + 1
-            eta_s = 1 if self._admits else None
             hope_ms = self.claims_from_ms - now_ms if self._admits else NEVER
+            eta_s = 1 if self._admits and (self.rules.per_minute or self._is_free) else None
             period = self._pace.period(None if hope_ms == NEVER else int(max(0, hope_ms)), place, CLAIM_MARGIN_MS)
         else:
             rank = snapshot.rank(place)
@@ -206,7 +213,7 @@ class Outlook:
             period,
             0,
             self.opens_at_ms,
-            self._slowed,
+            joined_ms < self._slowed_at_ms,
         )
 
     def _opening_of(self, place: int, rank: int) -> int | None:
@@ -236,7 +243,6 @@ class Outlook:
             period,
             0,
             self.opens_at_ms,
-            self._slowed,
         )
 
     def admitted(self, place: int, joined_ms: int, client: str, entered_ms: int) -> Outcome:

@@ -13,6 +13,9 @@ ETA_SHARE = 20
 OPENING_MARGIN_MS = 350
 SPREAD_MS_EACH = 10
 MOST_SPREAD_MS = 1_000
+# Somebody called whom the minute has no room for just now is let in by the same question if room comes within so long.
+# Who had to ask again would be late by a poll every minute, until the turns of whole windows were lost.
+HOLD_MS = 1_000
 # Who is called already needs no more than that the moment has come.
 CLAIM_MARGIN_MS = 30
 # Late by so much, timers of this process say that it has twice the work that it can do in time.

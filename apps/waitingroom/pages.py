@@ -206,6 +206,7 @@ def _texts() -> dict[str, Any]:
             "evicted": [_("We lost you"), ""],
             "cleared": [_("The line was emptied"), ""],
             "left": [_("You have left the line"), _("You can close this page.")],
+            "over": [_("This stream has ended"), ""],
             "gone": [_("This waiting room is gone"), _("There is nothing to wait for here any more.")],
             "refused": [
                 _("This link leads nowhere"),

@@ -5,6 +5,7 @@ zones_publish_all, which runs every half minute, brings it later.
 """
 
 import logging
+from dataclasses import replace
 from functools import partial
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from apps.realtime import redis
 
 from . import store
 from .board_store import lines_tell
+from .endings import endings_find
 from .metrics import PUBLISH_FAILURES
 from .models import Zone
 from .rules import RulesError, ZoneRules
@@ -35,7 +37,7 @@ def zone_publish(*, zone_id: str, fresh: bool = False) -> None:
         redis.ask_now([*store.catalog_drop(zone_id), *lines_tell({}, asleep=[zone_id])])
         redis.ask_now([store.drop(zone_id)])
         return
-    rules = zone.rules()
+    rules = replace(zone.rules(), over=endings_find([zone_id]).get(zone_id, ()))
     redis.ask_now([store.publish(rules, fresh=fresh)])
     # Only after the line is there: gates come when the catalogue says so.
     redis.ask_now(store.catalog_put(rules))
@@ -72,9 +74,11 @@ def zones_publish_all() -> tuple[int, int]:
 def _rules_all() -> dict[str, ZoneRules]:
     """The rules of all zones; those of a row that breaks a limit, which no service wrote, are left out."""
     found = {}
-    for zone in Zone.objects.all():
+    zones = list(Zone.objects.all())
+    over = endings_find([zone.pk for zone in zones])
+    for zone in zones:
         try:
-            found[zone.pk] = zone.rules()
+            found[zone.pk] = replace(zone.rules(), over=over.get(zone.pk, ()))
         except ValueError:
             logger.exception("zone %s breaks its limits and is not published", zone.pk)
     return found
@@ -92,7 +96,7 @@ def _is_news(rules: ZoneRules, listed: bytes | None) -> bool:
 
 
 def publish_on_commit(zone_id: str, *, fresh: bool = False) -> None:
-    """Publish the zone when the transaction that is under way has committed."""
+    """Tell gates of the zone, or of what ended behind it, once the transaction has committed."""
     transaction.on_commit(partial(_publish_soon, zone_id, fresh=fresh))
 
 

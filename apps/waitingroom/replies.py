@@ -113,12 +113,13 @@ class Claimed:
 
     status: Status
     results: list[int]
+    room_at_ms: int = 0  # then the minute has room for one of those called who were refused; 0: they wait for more
 
 
 def claim_read(reply: Sequence[Any]) -> Claimed:
     """What `claim` answered."""
     status = _status(reply)
-    return Claimed(status, list(reply[1]) if status == "ok" else [])
+    return Claimed(status, list(reply[1]), reply[2]) if status == "ok" else Claimed(status, [])
 
 
 @dataclass(frozen=True, slots=True)

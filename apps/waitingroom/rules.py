@@ -22,6 +22,7 @@ PASS_LIMITS_S = (10, 86_400)
 MAX_NAME = 80
 MAX_MESSAGE = 500
 MAX_ORIGINS = 20
+MAX_OVER, MAX_ADDRESS = 20, 300
 # Numbers travel through Lua and JavaScript, whose integers are exact up to here.
 MAX_EXACT = 2**53
 # The year 2200. Windows are numbered in 32 bits, which last until 2786, and a foretold one may lie far ahead.
@@ -87,6 +88,7 @@ class ZoneRules:
     name_ko: str = ""
     message_ko: str = ""
     slowed_at_ms: int = 0  # when N was last lowered, 0 for never
+    over: tuple[str, ...] = ()  # paths of this site at which there is nothing to wait for any more
 
     def __post_init__(self) -> None:
         if not isinstance(self.zone_id, str) or not _ZONE_ID.fullmatch(self.zone_id):
@@ -112,6 +114,10 @@ class ZoneRules:
         for field in ("message", "message_ko"):
             _text(field, getattr(self, field), MAX_MESSAGE)
         self._origins_check()
+        if not isinstance(self.over, tuple) or len(self.over) > MAX_OVER:
+            raise RulesError("over", f"must be at most {MAX_OVER} paths")
+        for address in self.over:
+            _text("over", address, MAX_ADDRESS)
 
     def _schedule_check(self) -> None:
         for field in ("opens_at_ms", "prequeue_from_ms"):
@@ -149,8 +155,9 @@ class ZoneRules:
         if not isinstance(values, dict):
             raise RulesError("", "is not an object")
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        if isinstance(known.get("origins"), list):
-            known["origins"] = tuple(known["origins"])
+        for field in ("origins", "over"):
+            if isinstance(known.get(field), list):
+                known[field] = tuple(known[field])
         known["mode"] = _mode(known.get("mode"))
         try:
             return cls(**known)

@@ -2,8 +2,7 @@
  * The waiting page: keeps one place in one line, and shows it.
  *
  * The ticket is in localStorage, so all tabs, now and later, share the place. One request is in flight at a time. A hidden
- * page listens to a socket instead: after a while browsers run its timers once a minute only, too late for a short idle
- * limit, but what a socket brings is handled at once, and to the server an open socket is a sign of life.
+ * page listens to a socket instead, an open one being a sign of life: browsers run its timers once a minute only.
  */
 
 import { Line, backoffIn, clock, destination, pollIn, withPass, worthSaying } from "./wait-line.js";
@@ -91,7 +90,7 @@ async function post(what, body) {
 
 const poll = () => post("entry", { token: ticket.token });
 
-/** Get in line, or find that another tab of this browser has done so meanwhile. */
+/** Get in line, unless another tab has done so meanwhile. */
 function join() {
   return new Promise((done, failed) => {
     const once = async () => {
@@ -99,10 +98,10 @@ function join() {
       const reply = await (ticket ? poll() : post("wait", {}));
       if (reply.body.token) keep({ first: 0, ...ticket, token: reply.body.token });
       done(reply);
-      // Other processes of a browser see what is stored a moment later (4 of 25 took two places): hold the lock so long.
+      // Other processes of a browser see what is stored a moment later: hold the lock so long.
       await new Promise((later) => setTimeout(later, 300));
     };
-    // Browsers have no locks on pages without TLS.
+    // There are no locks on pages without TLS.
     (navigator.locks ? navigator.locks.request(KEY, once) : once()).catch(failed);
   });
 }
@@ -133,7 +132,7 @@ function schedule(ms, what = ask) {
   timer = setTimeout(what, ms);
 }
 
-/** An answer of ours: the other tabs take it, too, and need not ask for themselves. */
+/** An answer of ours: the other tabs take it, too. */
 function hear(body) {
   tabs?.postMessage(body);
   accept(body);
@@ -149,10 +148,12 @@ function accept(body) {
   const moved = answer?.opensAt !== body.opensAt;
   answer = body;
   if (body.canEnter) return enter(body.pass);
+  // The place goes by silence: another tab may wait for something else with it.
+  if (body.over?.includes(target.pathname)) return stop("over");
   const opensIn = OPENS.includes(body.state) && body.opensAt ? Math.max(0, body.opensAt + skew - Date.now()) : null;
   line.take(moved ? { ...body, slowed: true } : body, now, opensIn);
   if (ticket && line.first !== ticket.first) keep((ticket = { ...ticket, first: line.first }));
-  // The socket speaks by itself; the timer then only watches over it.
+  // The socket speaks by itself; the timer watches over it.
   schedule(socket ? IDLE_MS / 3 : pollIn(body.waiting.pollingPeriod, { hidden: document.hidden, idleMs: IDLE_MS }));
   listen();
   render();
@@ -167,7 +168,7 @@ function fail(retryAfter) {
   render();
 }
 
-/** The place is no more. Another tab or site may have got one; else get in line again, and say so if it was waited for. */
+/** The place is no more. Another tab or site may have got one; else get in line again, and say so. */
 function lose(why) {
   const other = [load(), spare].find((one) => one && one.token !== ticket?.token);
   spare = null;
@@ -177,7 +178,7 @@ function lose(why) {
   if (why !== "evicted" && why !== "cleared") return fail(0);
   find("lost").textContent = fill(texts.lost[why], { n: number(idle) });
   find("lost").hidden = false;
-  // Who was lost with a whole line does not come back with all of it at once.
+  // Who was lost with a whole line comes back spread.
   stop(why);
   schedule(4000 + 4000 * Math.random(), again);
   render();
@@ -199,12 +200,12 @@ function stop(why) {
   render();
 }
 
-/** Let in. A page that sends us back with the same pass again and again does not take it: do not circle. */
+/** Let in. A page that sends us back with the same pass again and again does not take it. */
 function enter(pass) {
   const last = stored(sessionStorage, HANDED);
   const times = last?.pass === pass && Date.now() - last.at < 60_000 ? last.times + 1 : 1;
   stored(sessionStorage, HANDED, { pass, times, at: Date.now() });
-  find("go").href = withPass(target, pass, location.href);
+  if (query.get("next")) find("go").href = withPass(target, pass, location.href);
   if (times > 3) return stop("looped");
   stop("admitted");
   location.replace(find("go").href);
@@ -249,6 +250,7 @@ function shown(now) {
   if (stopped ?? trouble) return stopped ?? trouble;
   if (!answer) return "connecting";
   if (answer.state !== "waiting") return answer.state;
+  if (line.rank && answer.waiting.etaSeconds === null) return "paused"; // nobody is let in
   if (now - resumedAt < RESUMED_MS) return "resumed";
   return line.rank === 1 ? "next" : "waiting";
 }
@@ -286,12 +288,12 @@ function render() {
   set(find("message"), message);
   find("leave").hidden = !ticket || Boolean(stopped);
   find("again").hidden = ![...LOST, "looped"].includes(stopped);
-  find("go").hidden = stopped !== "admitted" && stopped !== "looped";
+  find("go").hidden = !["admitted", "looped", "over"].includes(stopped);
   document.title = rank ? `${number(rank)} · ${name}` : stopped === "admitted" ? `${status} · ${name}` : name;
   speak(state, status, rank, left, now);
 }
 
-/** For a screen reader, in one polite sentence: when the state changes, and now and then how far it is. */
+/** For a screen reader: when the state changes, and now and then how far it is. */
 function speak(state, status, rank, left, now) {
   if (state === saidState && !worthSaying(said, rank, now)) return;
   saidState = state;
@@ -346,6 +348,7 @@ const other = document.querySelector("[hreflang]");
 query.set("lang", other.hreflang);
 other.href = `?${query}`;
 if (target) {
+  find("go").href = target;
   use(load());
   render();
   ask();

@@ -1,5 +1,6 @@
 """A small house with real viewers in Redis, for tests of the past."""
 
+import datetime
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +34,13 @@ def _sessions(stream: Stream, viewers: Sequence[str]) -> list[Session]:
     return [Session(f"{stream.pk}-{viewer}", viewer, stream.pk, owner) for viewer in viewers]
 
 
-def viewers_arrive(stream: Stream, *viewers: str) -> None:
-    """Each of them opens one tab."""
-    now_ms = int(time.time() * 1000)
+def _epoch_ms(at: datetime.datetime | None) -> int:
+    return int((time.time() if at is None else at.timestamp()) * 1000)
+
+
+def viewers_arrive(stream: Stream, *viewers: str, at: datetime.datetime | None = None) -> None:
+    """Each of them opens one tab, now or at that moment."""
+    now_ms = _epoch_ms(at)
     sessions = _sessions(stream, viewers)
     command = store.announce(
         stream_id=stream.pk,
@@ -50,9 +55,9 @@ def viewers_arrive(stream: Stream, *viewers: str) -> None:
     assert redis.first_error(redis.run_now([command])) is None
 
 
-def viewers_leave(stream: Stream, *viewers: str) -> None:
-    """Each of them closes that tab."""
-    now_ms = int(time.time() * 1000)
+def viewers_leave(stream: Stream, *viewers: str, at: datetime.datetime | None = None) -> None:
+    """Each of them closes that tab, now or at that moment."""
+    now_ms = _epoch_ms(at)
     sessions = _sessions(stream, viewers)
     command = store.depart(
         stream_id=stream.pk, day=seoul_day(now_ms), now_ms=now_ms, server="t", held=0, sessions=sessions

@@ -25,7 +25,7 @@ from apps.analytics import readers
 from apps.analytics.metrics import READER_LAG, READER_SKIPPED, READER_USABLE
 from apps.analytics.models import ViewerHistory
 from apps.analytics.readers import own_writes, reader, reads
-from apps.analytics.selectors import history_of_stream
+from apps.analytics.selectors import history_of_stream, stream_series
 from apps.analytics.services import history_append
 from apps.audience.selectors import LiveCounts
 from tests.plugin import Stores
@@ -271,6 +271,27 @@ def test_a_replica_that_is_stopped_is_not_missed(replica: Replication, monkeypat
     monkeypatch.setattr(readers, "CHECK_EVERY_S", 0.1)
     monkeypatch.setattr(readers, "_verdicts", {})
     eventually(lambda: streams_seen() == ("history", [7]), every=0.1)
+
+
+def test_a_chart_is_drawn_from_the_replica_and_without_it_from_the_primary(
+    replica: Replication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart(lambda: append(7))
+    replica.wait_level()
+    monkeypatch.setattr(readers, "CHECK_EVERY_S", 60.0)
+    eventually(lambda: reader("history") == "history")
+
+    def look() -> list[tuple[datetime.datetime, int]]:
+        return [(point.at, point.peak) for point in stream_series(stream_id=7, since=MARK, until=LAST).points]
+
+    with CaptureQueriesContext(connections["history"]) as there, CaptureQueriesContext(connections["default"]) as here:
+        assert look() == [(MARK, 1)]
+    assert (len(there), len(here)) == (1, 0)
+    replica.replica.stop()
+    with CaptureQueriesContext(connections["default"]) as here:
+        assert look() == [(MARK, 1)]
+        assert look() == [(MARK, 1)]
+    assert len(here) == 2
 
 
 def test_a_replica_that_hangs_costs_one_reader_a_moment(replica: Replication, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,19 @@ import pytest
 from django.db import IntegrityError
 from redis.exceptions import RedisError
 
+from apps.analytics import services
 from apps.analytics.models import ViewerHistory
-from apps.analytics.services import history_append, snapshot_mark, snapshot_take, snapshot_take_once
+from apps.analytics.services import SnapshotRun, history_append, snapshot_run
+from apps.analytics.snapshots import snapshot_mark
 from apps.analytics.tasks import snapshot
 from apps.audience.models import CurrentViewers
 from apps.audience.selectors import CountsUnavailable, LiveCounts
+from apps.audience.services import audience_sweep
 from apps.realtime.redis import sync_client
+from apps.streams.models import Stream
 from apps.streams.services import stream_end
 from tests.analytics.house import at_once, stream_make, viewers_arrive, viewers_leave
+from tests.services.redis_cluster import replicas_wait
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually
 from tests.services.worker import Worker
@@ -42,6 +47,13 @@ def current() -> list[tuple[int, int, int, int, int]]:
             "stream_id", "current", "peak", "total", "unique_today"
         )
     )
+
+
+def marks_forget() -> None:
+    """As if Redis had lost which marks were taken."""
+    keys = list(sync_client().scan_iter("history:{snapshots}:taken:*"))
+    assert keys
+    sync_client().delete(*keys)
 
 
 @pytest.mark.parametrize(
@@ -72,48 +84,60 @@ def test_marks_are_the_clocks_five_minutes(now: datetime.datetime, mark: datetim
 @pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
 def test_a_snapshot_holds_the_figures_of_all_live_streams(redis_url: str) -> None:
     busy, quiet, over = stream_make("busy"), stream_make("quiet"), stream_make("over")
-    viewers_arrive(busy, "u1", "u2", "u3")
-    viewers_leave(busy, "u2")
-    viewers_arrive(over, "u1")
+    viewers_arrive(busy, "u1", "u2", "u3", at=MARK)
+    viewers_leave(busy, "u2", at=MARK)
+    viewers_arrive(over, "u1", at=MARK)
     assert stream_end(stream=over) is True
-    assert snapshot_take(now=MARK + 3 * SECOND) == 2
+    replicas_wait()
+    assert snapshot_run(now=MARK + 3 * SECOND) == SnapshotRun(2, 1, 0)
     assert history() == [(busy.pk, MARK, 2, 3, 3, 3), (quiet.pk, MARK, 0, 0, 0, 0)]
     assert current() == [(busy.pk, 2, 3, 3, 3), (quiet.pk, 0, 0, 0, 0)]
     assert set(CurrentViewers.objects.values_list("captured_at", flat=True)) == {MARK}
 
 
+def test_a_mark_is_taken_once() -> None:
+    stream = stream_make("busy")
+    viewers_arrive(stream, "u1", at=MARK)
+    assert snapshot_run(now=MARK) == SnapshotRun(1, 1, 0)
+    viewers_arrive(stream, "u2", at=MARK)
+    for seconds in (0, 30, 60, 290):
+        assert snapshot_run(now=MARK + seconds * SECOND) == SnapshotRun(None, 0, 0)
+    assert (history(), current()) == ([(stream.pk, MARK, 1, 1, 1, 1)], [(stream.pk, 1, 1, 1, 1)])
+
+
 def test_taken_twice_history_keeps_the_first_and_current_follows() -> None:
     stream = stream_make("busy")
-    viewers_arrive(stream, "u1")
-    snapshot_take(now=MARK)
-    viewers_arrive(stream, "u2")
-    snapshot_take(now=MARK + 60 * SECOND)
+    viewers_arrive(stream, "u1", at=MARK)
+    snapshot_run(now=MARK)
+    viewers_arrive(stream, "u2", at=MARK)
+    marks_forget()
+    assert snapshot_run(now=MARK + 60 * SECOND) == SnapshotRun(1, 1, 0)
     assert history() == [(stream.pk, MARK, 1, 1, 1, 1)]
     assert current() == [(stream.pk, 2, 2, 2, 2)]
 
 
 def test_the_next_mark_appends_and_peaks_never_fall() -> None:
     stream = stream_make("busy")
-    viewers_arrive(stream, "u1", "u2")
-    snapshot_take(now=MARK)
-    viewers_leave(stream, "u1", "u2")
-    snapshot_take(now=MARK + 300 * SECOND)
+    viewers_arrive(stream, "u1", "u2", at=MARK)
+    snapshot_run(now=MARK)
+    viewers_leave(stream, "u1", "u2", at=MARK)
+    snapshot_run(now=MARK + 300 * SECOND)
     assert history() == [(stream.pk, MARK, 2, 2, 2, 2), (stream.pk, MARK + 300 * SECOND, 0, 2, 2, 2)]
     assert current() == [(stream.pk, 0, 2, 2, 2)]
 
 
 def test_a_run_that_was_held_up_does_not_undo_a_newer_one() -> None:
     stream = stream_make("busy")
-    viewers_arrive(stream, "u1", "u2")
-    snapshot_take(now=MARK + 300 * SECOND)
-    viewers_leave(stream, "u1")
-    snapshot_take(now=MARK)
+    viewers_arrive(stream, "u1", "u2", at=MARK)
+    snapshot_run(now=MARK + 300 * SECOND)
+    viewers_leave(stream, "u1", at=MARK)
+    snapshot_run(now=MARK)
     assert current() == [(stream.pk, 2, 2, 2, 2)]
     assert CurrentViewers.objects.get().captured_at == MARK + 300 * SECOND
 
 
 def test_an_empty_house_writes_nothing() -> None:
-    assert snapshot_take(now=MARK) == 0
+    assert snapshot_run(now=MARK) == SnapshotRun(0, 1, 0)
     assert (history(), current()) == ([], [])
 
 
@@ -149,43 +173,45 @@ def test_two_appends_at_once_write_each_row_once() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_runs_at_once_do_the_work_twice_without_the_claim_and_once_with_it() -> None:
     stream = stream_make("busy")
-    viewers_arrive(stream, "u1", "u2")
+    viewers_arrive(stream, "u1", "u2", at=MARK)
 
     def unguarded(meet: Callable[[], object]) -> int:
         meet()
-        return snapshot_take(now=MARK)
+        return services._take(int(MARK.timestamp()), is_late=False)
 
-    def guarded(meet: Callable[[], object]) -> int | None:
+    def guarded(meet: Callable[[], object]) -> SnapshotRun:
         meet()
-        return snapshot_take_once(now=MARK + 300 * SECOND)
+        return snapshot_run(now=MARK + 300 * SECOND)
 
     assert at_once(unguarded) == [1, 1]
-    assert sorted(at_once(guarded), key=str) == [1, None]
+    runs = [run for run in at_once(guarded) if isinstance(run, SnapshotRun)]
+    assert sorted((run.taken for run in runs), key=str) == [1, None]
+    assert sum(run.written for run in runs) == 2  # this one, and what those without the claim had put aside
     assert history() == [(stream.pk, MARK, 2, 2, 2, 2), (stream.pk, MARK + 300 * SECOND, 2, 2, 2, 2)]
     assert current() == [(stream.pk, 2, 2, 2, 2)]
 
 
 def test_a_claim_that_redis_forgot_doubles_nothing(redis_server: RedisServer) -> None:
     stream = stream_make("busy")
-    assert snapshot_take_once(now=MARK) == 1
+    assert snapshot_run(now=MARK).taken == 1
     redis_server.flush()
     stream_make("late")
-    assert snapshot_take_once(now=MARK + 20 * SECOND) == 1
+    assert snapshot_run(now=MARK + 20 * SECOND) == SnapshotRun(1, 1, 0)
     assert [row[:2] for row in history() if row[0] == stream.pk] == [(stream.pk, MARK)]
 
 
 def test_a_failed_run_gives_the_mark_back() -> None:
     stream = stream_make("busy")
-    viewers_arrive(stream, "u1")
+    viewers_arrive(stream, "u1", at=MARK)
     (unique,) = sync_client().scan_iter(f"view:{{{stream.pk}}}:unique:*")
     kept = sync_client().dump(unique)
     assert kept is not None
     sync_client().set(unique, "not a HyperLogLog")
     with pytest.raises(CountsUnavailable):
-        snapshot_take_once(now=MARK)
+        snapshot_run(now=MARK)
     assert (history(), current()) == ([], [])
     sync_client().restore(unique, 0, kept, replace=True)
-    assert snapshot_take_once(now=MARK + 10 * SECOND) == 1
+    assert snapshot_run(now=MARK + 10 * SECOND) == SnapshotRun(1, 1, 0)
     assert history() == [(stream.pk, MARK, 1, 1, 1, 1)]
 
 
@@ -194,30 +220,35 @@ def test_without_redis_nothing_is_written(private_redis: RedisServer, use_redis:
     stream_make("busy")
     private_redis.kill()
     with pytest.raises(RedisError):
-        snapshot_take_once(now=MARK)
+        snapshot_run(now=MARK)
     assert (history(), current()) == ([], [])
 
 
-def test_the_task_takes_the_snapshot_of_now() -> None:
+def house_at_the_last_mark() -> tuple[Stream, datetime.datetime]:
+    """A stream with two viewers whom a sweep has seen at the mark: the task may come any time after it."""
+    mark = snapshot_mark(datetime.datetime.now(datetime.UTC))
     stream = stream_make("busy")
+    viewers_arrive(stream, "u1", "u2", at=mark - 3 * SECOND)
+    audience_sweep(now_ms=int(mark.timestamp() * 1000))
+    return stream, mark
+
+
+def test_the_task_takes_the_snapshot_of_now() -> None:
+    stream, mark = house_at_the_last_mark()
     snapshot()
     snapshot()
-    (row,) = history()
-    assert row[0] == stream.pk
-    assert row[1].timestamp() % 300 == 0
+    assert history()[:1] == [(stream.pk, mark, 2, 2, 2, 2)]
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_is_told_twice_writes_once(worker: Callable[..., Worker]) -> None:
-    stream = stream_make("busy")
-    viewers_arrive(stream, "u1", "u2")
     celery = worker()
-    # One message straddling a 5-minute mark would rightly write two rows, so both are for the mark of the first.
-    before = snapshot_mark(datetime.datetime.now(datetime.UTC))
+    stream, before = house_at_the_last_mark()
     for _ in range(2):
         snapshot.delay()
     eventually(lambda: celery.log().count("succeeded in") == 2, deadline=30)
+    # One message straddling a 5-minute mark would rightly write two rows.
     after = snapshot_mark(datetime.datetime.now(datetime.UTC))
     assert [row[0] for row in history()] == [stream.pk] * len({before, after})
     assert current() == [(stream.pk, 2, 2, 2, 2)]

@@ -188,6 +188,23 @@ def test_live_counts_are_what_redis_has_now(ann: Stream, bob: Stream) -> None:
     assert selectors.counts_live() == expected[:1]
 
 
+def test_a_stream_whose_figures_are_spoilt_is_left_out_alone(
+    ann: Stream, bob: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    day = seoul_day(services._now_ms())
+    run_one(("SET", f"view:{{{ann.pk}}}:unique:{day}", "no HyperLogLog"))
+    assert selectors.counts_live() == [LiveCounts(bob.pk, 0, 0, 0, 0)]
+    run_one(("DEL", f"view:{{{ann.pk}}}:unique:{day}"))
+    for spoilt in ("many", -1, 2**31):
+        run_one(("SET", f"view:{{{ann.pk}}}:peak", spoilt))
+        assert selectors.counts_live() == [LiveCounts(bob.pk, 0, 0, 0, 0)]
+    left_out = [line for line in caplog.messages if f"stream {ann.pk} is left out of the snapshot" in line]
+    assert len(left_out) == 4
+    run_one(("SET", f"view:{{{bob.pk}}}:peak", "many"))
+    with pytest.raises(selectors.CountsUnavailable, match="only 0 of 2"):
+        selectors.counts_live()
+
+
 def test_the_table_is_written_once_however_often(ann: Stream) -> None:
     at = datetime.datetime(2026, 3, 1, 3, 0, tzinfo=datetime.UTC)
     rows = [LiveCounts(1, 5, 9, 20, 15), LiveCounts(2, 0, 0, 0, 0)]

@@ -27,6 +27,7 @@ def addresses(stage: Stage) -> list[str]:
         "/?q=none",
         f"/live/{live.pk}/",
         f"/live/{ended.pk}/",
+        "/rankings/",
         "/accounts/sign-in/",
         "/accounts/sign-up/",
         "/no",

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from apps.realtime.redis import run_now
+from apps.streams.services import stream_end
 from apps.waitingroom import store
 from apps.waitingroom.models import Zone
 from apps.waitingroom.services import zone_clear, zone_create, zone_update
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # A gate follows the rules within a second, and the page asks once a second here.
 SOON_MS = 6_000
 WAIT = "/wait/hall/?next=/%3Fq%3Dinside"
-FAST = {"name": "The Hall", "name_ko": "공연장", "poll_ms": 1_000}
+FAST: dict[str, Any] = {"name": "The Hall", "name_ko": "공연장", "poll_ms": 1_000}
 
 
 @pytest.fixture(scope="module")
@@ -381,12 +382,33 @@ def test_a_protected_stream_comes_back_by_itself(house: House, stage: Stage, per
     expect(first.locator("[data-state]")).to_have_text("Counting live", timeout=SOON_MS)
     change(per_minute=0)
     page = person(server).visit(f"/live/{stream.pk}/")
-    expect_status(page, "You are next")
+    # Nobody is let in, so nobody is next; and who came afterwards has seen nothing slow down.
+    expect_status(page, "The line is paused")
+    expect(page.locator("[data-words]")).to_have_text("Nobody is let in for the moment. You keep your place.")
     expect_place(page, 1, 0)
+    change(per_minute=1)
+    expect_status(page, "You are next")
     change(per_minute=600)
     page.wait_for_url(f"{server.base_url}/live/{stream.pk}/", timeout=20_000)
     expect(page.locator("[data-state]")).to_have_text("Counting live", timeout=SOON_MS)
     expect(page.locator("[data-figure=current]")).to_have_attribute("data-value", "2", timeout=SOON_MS)
+
+    # The stream ends: who still waits for it is told, and led to its figures; who waits for another one waits on.
+    change(per_minute=0)
+    waiter = person(server)
+    late = waiter.visit(f"/live/{stream.pk}/")
+    elsewhere = waiter.visit("/wait/hall/")
+    for one in (late, elsewhere):
+        expect_place(one, 1, 0)
+    stream_end(stream=stream)
+    expect_status(late, "This stream has ended")
+    late.get_by_role("link", name="Go on").click()
+    late.wait_for_url(f"{server.base_url}/live/{stream.pk}/")
+    expect(late.locator("[data-over]")).to_be_visible()
+    expect_place(elsewhere, 1, 0)
+    # Whoever waits for nothing by name carries no pass in the address.
+    change(per_minute=600)
+    elsewhere.wait_for_url(f"{server.base_url}/", timeout=20_000)
 
 
 ARITHMETIC = """async ([module, seed]) => {

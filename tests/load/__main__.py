@@ -7,7 +7,9 @@ import time
 from typing import Any
 
 from . import (
+    analytics_query,
     analytics_sessions,
+    analytics_upsert,
     audience_churn,
     audience_fanout,
     audience_idle,
@@ -16,6 +18,7 @@ from . import (
     gate_http,
     gate_line,
     gate_ws,
+    ranking,
 )
 from .machine import TICKS_A_SECOND
 from .scenario import Options, Scenario, environment, say
@@ -31,7 +34,10 @@ SCENARIOS: dict[str, Scenario] = {
         gate_http,
         gate_ws,
         gate_line,
+        analytics_upsert,
         analytics_sessions,
+        analytics_query,
+        ranking,
     )
 }
 

@@ -58,7 +58,8 @@ async def _get(host: str, port: int, path: str) -> tuple[int, int]:
     return int(answer.split(b" ", 2)[1]), len(answer)
 
 
-async def _ask(house: House, path: str, *, rate: float, seconds: float) -> dict[str, float]:
+async def ask(house: House, path: str, *, rate: float, seconds: float) -> dict[str, float]:
+    """Waits for one address, asked at random moments at this rate."""
     host, _, port = house.address.partition(":")
     chance, loop = random.Random(1), asyncio.get_running_loop()
     for _ in range(5):
@@ -103,9 +104,9 @@ async def _flood(house: House, path: str) -> tuple[float, int]:
 
 
 async def _run(house: House, options: Options) -> Result:
-    page = await _ask(house, "/", rate=PAGES_A_SECOND, seconds=options.seconds)
+    page = await ask(house, "/", rate=PAGES_A_SECOND, seconds=options.seconds)
     say(f"/: {page}")
-    rankings = await _ask(house, "/api/rankings", rate=RANKINGS_A_SECOND, seconds=options.seconds)
+    rankings = await ask(house, "/api/rankings", rate=RANKINGS_A_SECOND, seconds=options.seconds)
     say(f"/api/rankings: {rankings}")
     flood, flood_failed = await _flood(house, "/api/rankings")
     say(f"/api/rankings by wrk: {flood} a CPU second, {flood_failed} failed")

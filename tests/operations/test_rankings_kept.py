@@ -1,5 +1,7 @@
 """A ranking is the same bytes for everybody who asks in the same moment, and only then."""
 
+import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,6 +47,44 @@ async def test_when_the_moment_is_over_it_is_asked_again(settings: Any) -> None:
     settings.RANKINGS_KEPT_S = 0.0
     ask = rankings_of_the_moment(Site())
     assert [(await ask(request_make())).content for _ in range(2)] == [b"1", b"2"]
+
+
+async def test_rankings_of_other_days_are_kept_apart(settings: Any) -> None:
+    settings.RANKINGS_KEPT_S = 60.0
+    ask = rankings_of_the_moment(Site())
+    paths = ("/api/rankings", "/api/rankings/today", "/api/rankings/week", "/api/rankings/today", "/api/rankings/year")
+    assert [(await ask(request_make(path=path))).content for path in (*paths, paths[-1])] == [
+        *(b"1", b"2", b"3"),
+        b"2",
+        *(b"4", b"5"),
+    ]
+
+
+async def test_while_one_is_made_anew_others_are_given_the_old_one_but_not_for_long(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1_000.0]
+    monkeypatch.setattr("apps.operations.middleware.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    go_on = asyncio.Event()
+    site = Site()
+
+    async def slow(request: HttpRequest) -> HttpResponse:
+        answer = await site(request)
+        if site.asked == 2:
+            await go_on.wait()
+        return answer
+
+    settings.RANKINGS_KEPT_S = 60.0
+    ask = rankings_of_the_moment(slow)
+    assert (await ask(request_make())).content == b"1"
+    clock[0] += 61
+    renewing = asyncio.ensure_future(ask(request_make()))
+    await asyncio.sleep(0)  # it begins
+    assert (site.asked, (await ask(request_make())).content) == (2, b"1")
+    clock[0] += 60
+    assert (await ask(request_make())).content == b"3"
+    go_on.set()
+    assert (await renewing).content == b"2"
 
 
 async def test_errors_are_not_kept(settings: Any) -> None:

@@ -13,7 +13,15 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.operations.replay.crowd import Minute, arrivals, crowd_cut, crowd_read, is_crowd, minutes_parse
+from apps.operations.replay.crowd import (
+    Minute,
+    arrivals,
+    crowd_cut,
+    crowd_read,
+    is_crowd,
+    minutes_between,
+    minutes_parse,
+)
 from apps.operations.replay.trace import TraceError
 from apps.realtime.redis import sync_client
 from apps.waitingroom.models import Zone
@@ -93,6 +101,13 @@ def test_a_cut_fills_gaps_and_ends_with_the_file() -> None:
             crowd_cut(given_minutes, start=start, count=1)
 
 
+def test_minutes_are_those_that_begin_before_the_end() -> None:
+    assert [minutes_between(30, end) for end in (31, 60, 61, 120, 120.5)] == [1, 1, 2, 2, 3]
+    for end in (0, 29, 30):
+        with pytest.raises(TraceError, match="the end does not come after the beginning"):
+            minutes_between(30, end)
+
+
 @given(requests=st.lists(st.integers(0, 500), min_size=1).filter(any), per_minute=st.integers(1, 200))
 def test_the_busiest_minute_is_three_times_n_and_nobody_is_lost(requests: list[int], per_minute: int) -> None:
     minutes = [Minute(60.0 * place, count) for place, count in enumerate(requests)]
@@ -135,6 +150,14 @@ def test_a_simulated_crowd_keeps_every_rule_and_leaves_nothing(process_env: Env,
     assert "Sliding minutes above 100: 0 (at most 100 entered within 60 s)." in done.stdout
     left = [key for key in sync_client().scan_iter(match="line:*") if sync_client().ttl(key) < 0]
     assert left == []
+
+
+def test_a_crowd_ends_where_it_is_told_to(process_env: Env, tmp_path: Path) -> None:
+    file = str(crowd_file(tmp_path, 40, 80, 60, 40))
+    done = replay(process_env, file, "--simulate", "--per-minute", "100", "--from", "19:09", "--until", "19:11")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "525 people in 2 minutes, 100 may enter a minute" in done.stdout
+    assert [row[0] for row in rows(done.stdout)[:2]] == ["19:09", "19:10"]
 
 
 def test_those_who_stop_asking_are_told_of_and_do_not_stop_the_line(process_env: Env, tmp_path: Path) -> None:
@@ -186,6 +209,8 @@ def test_a_zone_made_for_the_replay_goes_with_it(web: Web, process_env: Env, tmp
         (["--leaving", "0.5"], "--leaving goes with --simulate"),
         (["--speed", "60"], "A crowd is played at speed 1"),
         (["--from", "1999-01-01T00:00"], "nobody comes between these moments"),
+        (["--until", "19:08"], "the end does not come after the beginning"),
+        (["--until", "19:10", "--minutes", "2"], "--until and --minutes both say where to end"),
         (["--url", "http://127.0.0.1:1"], "No gate at http://127.0.0.1:1: "),
     ],
 )

@@ -102,3 +102,22 @@ class RedisCluster:
         for node in self.nodes:
             node.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def replicas_wait() -> None:
+    """Until the replicas of the Cluster that this test uses have all that their masters have; at once without one."""
+    from redis import RedisCluster as Client
+
+    from apps.realtime.redis import replica_client, sync_client
+
+    client = sync_client()
+    if isinstance(client, Client):
+        masters = {node.port: replica_client(node).info("replication") for node in client.get_primaries()}
+
+        def is_level() -> bool:
+            replicas = [replica_client(node).info("replication") for node in client.get_replicas()]
+            return all(
+                one["slave_repl_offset"] >= masters[one["master_port"]]["master_repl_offset"] for one in replicas
+            )
+
+        eventually(is_level, deadline=10)

@@ -192,9 +192,20 @@ def test_the_api_describes_itself(client: Client, house: PlainAudience):
     described_api = client.get("/api/openapi.json").json()
     assert described_api["info"]["title"] == "Fullhouse API"
     assert sorted(described_api["paths"]) == [
+        "/api/broadcasters/{slug}/days",
+        "/api/broadcasters/{slug}/export",
+        "/api/broadcasters/{slug}/growth",
+        "/api/broadcasters/{slug}/heat-map",
+        "/api/broadcasters/{slug}/series",
+        "/api/broadcasters/{slug}/streams",
         "/api/rankings",
+        "/api/rankings/{period}",
         "/api/streams",
         "/api/streams/{stream_id}",
+        "/api/streams/{stream_id}/comparison",
+        "/api/streams/{stream_id}/days",
+        "/api/streams/{stream_id}/export",
+        "/api/streams/{stream_id}/series",
         "/api/streams/{stream_id}/token",
         "/api/streams/{stream_id}/viewers",
     ]

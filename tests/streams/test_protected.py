@@ -117,6 +117,9 @@ def test_the_figures_of_a_stream_that_ended_are_for_everybody(client: Client, ho
     assert (response.status_code, response.context["socket_token"]) == (200, "")
     assert ask_token(client, stream).status_code == 410
     assert client.get(f"/api/streams/{stream.pk}").json()["zone"] is None
+    # Who was let in just then comes with a pass, which does not stay in the address.
+    late = client.get(page_of(stream), {"pass": pass_of(browser_of(client, stream))})
+    assert (late.status_code, late["Location"]) == (302, page_of(stream))
 
 
 # --- with a pass --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from apps.realtime import redis
 from apps.realtime.redis import sync_client
 from apps.waitingroom import store
+from apps.waitingroom.replies import Claimed
 from apps.waitingroom.rules import Mode, ZoneRules
 from apps.waitingroom.snapshot import Bitmap, Snapshot
 from apps.waitingroom.store import Evicted, Joined, Left, LineStatus, Pulse, Status, ZoneMinute
@@ -120,15 +121,19 @@ class Line:
 
     def claim(self, *places: int, waited_ms: int = 0) -> list[int]:
         """A result for each; the line must be there."""
+        claimed = self.claimed(*places, waited_ms=waited_ms)
+        assert claimed.status == "ok"
+        return claimed.results
+
+    def claimed(self, *places: int, waited_ms: int = 0) -> Claimed:
+        """The whole answer."""
         command = store.claim(
             zone_id=self.zone_id,
             epoch=self.epoch,
             places=[(place, waited_ms) for place in places],
             now_ms=self.now_ms,
         )
-        claimed = store.claim_read(run_one(command))
-        assert claimed.status == "ok"
-        return claimed.results
+        return store.claim_read(run_one(command))
 
     def leave(self, *places: int) -> Left:
         command = store.leave(zone_id=self.zone_id, epoch=self.epoch, places=places, now_ms=self.now_ms)

@@ -90,6 +90,13 @@ def test_a_slower_line_says_so() -> None:
     assert said(WAITS).endswith('"state":"waiting","message":""}')
 
 
+def test_what_is_over_is_told_to_those_who_wait() -> None:
+    over = ("/live/7/", "/live/5/")
+    assert json.loads(said(WAITS, over=over))["over"] == [*over]
+    assert "over" not in json.loads(said(WAITS._replace(state=ADMITTED, can_enter=True), over=over))
+    assert "over" not in json.loads(said(WAITS))
+
+
 def test_new_rules_are_said_at_once() -> None:
     before = dataclasses.replace(RULES, message="one")
     after = dataclasses.replace(RULES, message="two", message_ko="둘")

@@ -70,6 +70,19 @@ class TestCatalogue:
         await heard.catalogue.look()
         assert (heard.drops, set(heard.catalogue.rules)) == (["other"], {"concert"})
 
+    async def test_what_ended_behind_a_zone_is_heard_of_although_the_rules_have_the_same_version(
+        self, redis_url: str
+    ) -> None:
+        heard = Heard()
+        rules = zone_open()
+        await heard.catalogue.look()
+        ended = dataclasses.replace(rules, over=("/live/7/",))
+        redis.run_now([store.publish(ended), *store.catalog_put(ended)])
+        await heard.catalogue.look()
+        await heard.catalogue.look(again=True)
+        assert heard.changes == [("concert", 1), ("concert", 1)]
+        assert heard.catalogue.rules["concert"].over == ("/live/7/",)
+
     async def test_rules_never_go_back(self, redis_url: str) -> None:
         heard = Heard()
         zone_open(version=5)

@@ -15,7 +15,7 @@ from tests.realtime.peers import turns
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually_async
 
-from .gate import line_of, zone_change, zone_open
+from .gate import CONCERT, line_of, zone_change, zone_open
 from .gates import Gate, ask, ticket
 from .line_stage import both
 
@@ -131,6 +131,36 @@ async def test_who_is_called_enters_once_and_is_given_the_same_moment_again(redi
     again = await ask(other, first)
     assert (again.can_enter, again.entered_ms) == (True, answers[0].entered_ms)
     assert (await ask(other, second)).can_enter
+    assert (await line_of()).waiting == 0
+
+
+async def full_minute(ago_ms: int) -> int:
+    """A zone of sixty, all of whom entered so long ago, in a window whose tenth successor is now; and when that was."""
+
+    async def moment() -> int:
+        seconds, microseconds = (await redis.run([("TIME",)]))[0]
+        now_ms = int(seconds) * 1_000 + int(microseconds) // 1_000
+        assert now_ms % 6_000 < 3_000
+        return now_ms - ago_ms
+
+    at_ms = await eventually_async(moment, deadline=5)
+    burst = store.join(zone_id="concert", epoch=1, server="elsewhere", batch=1, count=60, now_ms=at_ms)
+    opened = store.publish(CONCERT, fresh=True, now_ms=at_ms)
+    replies = await redis.run([opened, *store.catalog_put(CONCERT), burst])
+    assert store.join_read(replies[-1]).entered == 60
+    return at_ms
+
+
+async def test_a_question_is_held_until_the_minute_has_room(redis_url: str) -> None:
+    at_ms = await full_minute(ago_ms=59_300)
+    gate = Gate()
+    keeper = await gate.zone()
+    outcomes = await gate.join(keeper, 6)
+    assert [each.state for each in outcomes] == ["waiting"] * 6
+    await gate.house.tell_all()
+    answers = await asyncio.gather(*(ask(keeper, ticket(each)) for each in outcomes))
+    room_at_ms = at_ms // 10 * 10 + 60_010
+    assert all(each.can_enter and room_at_ms <= each.entered_ms < room_at_ms + 1_000 for each in answers)
     assert (await line_of()).waiting == 0
 
 

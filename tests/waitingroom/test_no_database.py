@@ -16,6 +16,7 @@ PEOPLES_OTHERS = {
     "apps",
     "audit",
     "changes",
+    "endings",
     "events",
     "models",
     "publishing",

@@ -85,9 +85,12 @@ def test_a_called_place_does_not_ask_while_there_is_no_room() -> None:
     full_minute = outlook(snapshot([3, 5], front=4), minute=Minute(60, NOON - 56_000))
     answer = told(full_minute, 3)
     assert (answer.rank, answer.polling_ms) == (1, 4_000 + 10 + 30 + 3 * 617 % 60)  # when the oldest entry leaves it
-    assert full_minute.answer(3, NOON, "c", NOON + 4_009) is not None
-    assert full_minute.answer(3, NOON, "c", NOON + 4_010) is None
-    assert told(outlook(snapshot([3], front=4), per_minute=0), 3, NOON + 600_000).eta_s == 1
+    assert full_minute.answer(3, NOON, "c", NOON + 3_009) is not None
+    assert full_minute.answer(3, NOON, "c", NOON + 3_010) is None  # a claim is held for a second
+    next_window = outlook(snapshot([3, 5], front=4, used={NOON_WINDOW: 6}), minute=Minute(60, NOON - 54_000))
+    assert next_window.answer(3, NOON, "c", NOON + 5_999) is not None  # but not from one window into the next
+    assert next_window.answer(3, NOON, "c", NOON + 6_000) is None
+    assert told(outlook(snapshot([3], front=4), per_minute=0), 3, NOON + 600_000).eta_s is None
 
 
 def test_a_called_place_asks_again_when_a_window_has_a_share() -> None:
@@ -136,6 +139,24 @@ def test_lowering_n_is_said_for_five_minutes() -> None:
     assert (told(view, 3).slowed, view.changes_at_ms) == (True, NOON + 300_000)
     assert told(outlook(snapshot([3]), now_ms=NOON + 300_000, **rules), 3).slowed is False
     assert told(outlook(snapshot([3])), 3).slowed is False
+
+
+def test_lowering_n_is_nothing_to_who_came_afterwards() -> None:
+    view = outlook(snapshot([3]), slowed_at_ms=NOON - 2_000)
+    assert told(view, 3).slowed is False  # joined a second ago
+    earlier = view.answer(3, NOON - 2_001, "c", NOON)
+    assert earlier is not None
+    assert earlier.slowed is True
+    assert view.newcomer("c", NOON, 1).slowed is False
+
+
+def test_with_n_zero_nobody_is_promised_a_moment_called_or_not() -> None:
+    view = outlook(snapshot([3, 5], front=4), per_minute=0)
+    called, behind = told(view, 3), told(view, 5)
+    assert [(one.state, one.rank, one.eta_s) for one in (called, behind)] == [
+        ("waiting", 1, None),
+        ("waiting", 1, None),
+    ]
 
 
 class TestAway:

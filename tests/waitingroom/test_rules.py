@@ -39,6 +39,7 @@ def any_rules(draw: st.DrawFn) -> ZoneRules:
         single_use=draw(st.booleans()),
         epoch=draw(st.integers(1, MAX_EXACT)),
         version=draw(st.integers(1, MAX_EXACT)),
+        over=tuple(draw(st.lists(st.sampled_from(["/live/1/", "/live/2/"]), max_size=20))),
         origins=tuple(draw(st.lists(st.sampled_from(["https://a.example", "http://b.example:8080"]), max_size=20))),
         name_ko=draw(TEXT),
         message_ko=draw(TEXT),
@@ -71,6 +72,7 @@ def test_the_form_and_the_defaults() -> None:
         "epoch": 1,
         "version": 1,
         "origins": [],
+        "over": [],
         "name_ko": "",
         "message_ko": "",
         "slowed_at_ms": 0,
@@ -146,6 +148,10 @@ WRONG: list[tuple[str, Any, dict[str, Any]]] = [
     ("origins", [5], {}),
     ("origins", ["https://a.example"] * 21, {}),
     ("origins", "https://a.example", {}),
+    ("over", ["/live/1/"] * 21, {}),
+    ("over", "/live/1/", {}),
+    ("over", [5], {}),
+    ("over", ["/" * 301], {}),
 ]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from apps.realtime.redis import sync_client
 from apps.waitingroom import store
+from apps.waitingroom.replies import Claimed
 from apps.waitingroom.rules import Mode
 from apps.waitingroom.shuffle import BLOCK, shuffled
 from apps.waitingroom.store import GONE, SPENT, WAIT, Joined
@@ -95,6 +96,18 @@ def test_a_claim_waits_until_it_is_called_and_has_room(line: Line) -> None:
     # Seven are called of whom six may enter: whoever stands first.
     assert line.claim(*range(12, 0, -1)) == [WAIT] * 5 + [NOON + 6_000] * 2 + [NOON + 5_999] + [NOON + 6_000] * 4
     assert line.pulse().used == {NOON_WINDOW: 2, NOON_WINDOW + 1: 6}
+
+
+def test_who_is_refused_for_the_minute_alone_is_told_when_it_has_room(line: Line) -> None:
+    assert line.join(60).entered == 60
+    line.join(9)
+    line.listen(range(60, 69), until=60_009)  # ten windows later: six are called
+    assert line.claimed(60, 61) == Claimed("ok", [WAIT, WAIT], NOON + 60_010)
+    assert line.claimed(68) == Claimed("ok", [WAIT])  # not called
+    line.at = 60_010
+    assert line.claimed(*range(60, 69)) == Claimed("ok", [NOON + 60_010] * 6 + [WAIT] * 3)  # the window is full
+    line.change(mode=Mode.PAUSED)
+    assert line.claimed(66) == Claimed("ok", [WAIT])
 
 
 def test_a_ticket_claimed_again_entered_once(line: Line) -> None:

@@ -1,6 +1,7 @@
 """Writes to zones: counted, published after they are committed, made good when Redis was away, never half done."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from apps.streams.models import Stream, StreamStatus
 from apps.streams.services import broadcaster_ensure, category_ensure, stream_end, stream_start
 from apps.waitingroom import services, store
 from apps.waitingroom.models import Zone, ZoneStatistic
-from apps.waitingroom.rules import Mode
+from apps.waitingroom.rules import MAX_OVER, Mode
 from tests.analytics.house import at_once
 from tests.services.redis_server import RedisServer
 from tests.waitingroom.zones import ask, crowd_join, known_version, line_of, tidings, told, zone_make
@@ -329,6 +330,21 @@ def test_a_stream_that_has_ended_lets_its_zone_go() -> None:
     assert services.zone_delete(zone_id="concert") is True
     stream.refresh_from_db()
     assert (stream.zone_id, stream.status) == (None, StreamStatus.ENDED)
+
+
+def test_gates_are_told_for_a_day_of_the_streams_that_ended_behind_a_zone() -> None:
+    first, other = zone_make(), zone_make("other")
+    streams = []
+    for _ in range(MAX_OVER + 2):
+        streams.append(stream_behind(first))
+        assert told()["concert"].over == tuple(each.get_absolute_url() for each in streams[-2::-1][:MAX_OVER])
+        stream_end(stream=streams[-1])
+    newest = tuple(each.get_absolute_url() for each in reversed(streams))
+    assert told() == {"concert": replace(first.rules(), over=newest[:MAX_OVER]), "other": other.rules()}
+    assert services.zones_publish_all() == (0, 0)
+    Stream.objects.exclude(pk=streams[3].pk).update(ended_at=timezone.now() - timedelta(days=1))
+    assert services.zones_publish_all() == (1, 0)
+    assert told()["concert"].over == (streams[3].get_absolute_url(),)
 
 
 def test_a_stream_that_goes_live_while_its_zone_is_deleted_keeps_one_or_the_other_away() -> None:

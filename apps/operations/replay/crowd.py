@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 
 from .trace import TraceError, text_read
@@ -62,6 +63,14 @@ def minutes_parse(lines: Iterable[str]) -> Iterable[Minute]:
             yield Minute(start, int(row[requests]))
     except csv.Error as error:
         raise TraceError(f"line {rows.line_num}: {error}") from None
+
+
+def minutes_between(start: float, end: float) -> int:
+    """How many minutes of the file begin with the one that holds `start`, and before `end`. TraceError if none does."""
+    count = ceil(end / 60) - int(start // 60)
+    if count < 1 or end <= start:
+        raise TraceError("the end does not come after the beginning")
+    return count
 
 
 def crowd_cut(minutes: Sequence[Minute], *, start: float, count: int) -> list[Minute]:

@@ -11,7 +11,7 @@ from django.db import connections
 
 from apps.realtime.redis import close_sync_clients
 
-from .crowd import Minute, arrivals, crowd_cut, crowd_read
+from .crowd import Minute, arrivals, crowd_cut, crowd_read, minutes_between
 from .gate_play import Played, crowd_play, per_minute_of
 from .gate_report import HEADING, MINUTE_MS, MinuteRow, Verdict, judge, row_line
 from .gate_simulation import Simulation
@@ -28,7 +28,10 @@ SIMULATED_START_MS = 1_800_000_000_000 // MINUTE_MS * MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class CrowdPlan:
-    """What was asked for. `start` turns the file's first moment into the one to begin at."""
+    """What was asked for. `start` and `end` turn the file's first moment into those to begin and to end at.
+
+    Without `end` it is `minutes` minutes.
+    """
 
     file: Path
     url: str
@@ -39,6 +42,7 @@ class CrowdPlan:
     seed: int
     simulate: bool
     leaving: float = 0.0  # see Simulation
+    end: Callable[[float], float] | None = None
 
 
 class CrowdReplay:
@@ -55,8 +59,11 @@ class CrowdReplay:
         TraceError or OSError if the file cannot be played, GateUnreachable without a gate, LookupError without a zone.
         """
         rows = crowd_read(self._plan.file)
-        start = self._plan.start(rows[0].start) if rows else 0.0
-        self._minutes = crowd_cut(rows, start=start, count=self._plan.minutes)
+        first = rows[0].start if rows else 0.0
+        start, count = self._plan.start(first), self._plan.minutes
+        if self._plan.end is not None:
+            count = minutes_between(start, self._plan.end(first))
+        self._minutes = crowd_cut(rows, start=start, count=count)
         played = await (self._simulated() if self._plan.simulate else self._live())
         return judge(played.guests, per_minute=self.per_minute, until_ms=played.until_ms), played
 

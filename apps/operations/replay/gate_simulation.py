@@ -2,22 +2,23 @@
 
 What a gate process does once a second is done here for every second of the crowd's clock: say who is heard of, give
 places to who came. Those who are called claim at their polls, every three seconds at a moment of their own, gathered
-for 50 ms as a gate gathers them. Some may stop asking without a word, at any moment of their wait alike. The line is
-that of a zone which no gate knows.
+for 50 ms, and held for as long as a gate holds them. Some may stop asking without a word, at any moment of their wait
+alike. The line is that of a zone which no gate knows.
 """
 
 import asyncio
 import random
 import secrets
-from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import ceil, log
 from typing import Any
 
 from apps.realtime import redis
 from apps.waitingroom import replies, store
+from apps.waitingroom.pacing import HOLD_MS
 from apps.waitingroom.rules import Mode, ZoneRules
 from apps.waitingroom.snapshot import Bitmap, Snapshot
 from apps.waitingroom.windows import Schedule
@@ -51,6 +52,7 @@ class Simulation:
     _rules: ZoneRules = field(init=False)
     _standing: deque[tuple[int, Guest]] = field(default_factory=deque)  # in line and not called, by place
     _called: list[tuple[int, Guest]] = field(default_factory=list)  # may claim
+    _held: list[tuple[int, int, int, Guest]] = field(default_factory=list)  # claims: when again, place, when first
     _stopping: list[tuple[int, int, Guest]] = field(default_factory=list)  # a heap: last poll, place
     _asking: bytearray = field(default_factory=bytearray)  # bits of those who are heard of, from place 0 on
     _silent: list[int] = field(default_factory=list)  # who asked for the last time since the last report
@@ -188,33 +190,45 @@ class Simulation:
 
     def _claim(self, now_ms: int) -> None:
         """Whoever is called and polls within the second from `now_ms` on asks to enter."""
-        asking: dict[int, list[tuple[int, Guest]]] = defaultdict(list)
+        claims, self._held = [each for each in self._held if each[3].left_ms is None], []
+        waiting = {place for _, place, _, _ in claims}
         for place, guest in self._called:
             after = (place * SPREAD - now_ms) % POLL_MS
-            if after < TICK_MS:
-                asking[now_ms + after // GATHER_MS * GATHER_MS].append((place, guest))
-        parts = [
-            (moment, people[at : at + store.CLAIMS_PER_CALL])
-            for moment, people in sorted(asking.items())
-            for at in range(0, len(people), store.CLAIMS_PER_CALL)
-        ]
-        commands = [
-            store.claim(
-                zone_id=self._rules.zone_id,
-                epoch=1,
-                places=[(place, moment - guest.joined_ms) for place, guest in people],
-                now_ms=moment,
-            )
-            for moment, people in parts
-        ]
-        for (_, people), reply in zip(parts, _do(commands), strict=True):
-            claimed = replies.claim_read(reply)
-            if claimed.status != "ok" or min(claimed.results) < replies.WAIT:
-                raise LineLost(f"{claimed.status}, places gone: {sum(each < 0 for each in claimed.results)}")
-            for (_, guest), entered_ms in zip(people, claimed.results, strict=True):
-                if entered_ms != replies.WAIT:
-                    self.book.enter(guest, entered_ms)
+            if after < TICK_MS and place not in waiting:
+                asked_ms = now_ms + after // GATHER_MS * GATHER_MS
+                claims.append((asked_ms, place, asked_ms, guest))
+        heapify(claims)
+        while claims:
+            together = [heappop(claims)]
+            moment = together[0][0]
+            while claims and claims[0][0] == moment and len(together) < store.CLAIMS_PER_CALL:
+                together.append(heappop(claims))
+            for again in self._claim_together(moment, together):
+                if again[0] < now_ms + TICK_MS:
+                    heappush(claims, again)
+                else:
+                    self._held.append(again)
         self._called = [each for each in self._called if each[1].entered_ms is None]
+
+    def _claim_together(
+        self, moment: int, people: list[tuple[int, int, int, Guest]]
+    ) -> Iterator[tuple[int, int, int, Guest]]:
+        """One call. Those who are held are given back, with the moment at which they claim again."""
+        command = store.claim(
+            zone_id=self._rules.zone_id,
+            epoch=1,
+            places=[(place, moment - guest.joined_ms) for _, place, _, guest in people],
+            now_ms=moment,
+        )
+        claimed = replies.claim_read(_do([command])[0])
+        if claimed.status != "ok" or min(claimed.results) < replies.WAIT:
+            raise LineLost(f"{claimed.status}, places gone: {sum(each < 0 for each in claimed.results)}")
+        again_ms = max(moment + GATHER_MS, -(-claimed.room_at_ms // GATHER_MS) * GATHER_MS)
+        for (_, place, asked_ms, guest), entered_ms in zip(people, claimed.results, strict=True):
+            if entered_ms != replies.WAIT:
+                self.book.enter(guest, entered_ms)
+            elif claimed.room_at_ms and claimed.room_at_ms - asked_ms <= HOLD_MS:
+                yield again_ms, place, asked_ms, guest
 
 
 def _do(commands: list[redis.Command]) -> list[Any]:

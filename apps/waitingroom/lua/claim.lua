@@ -1,8 +1,10 @@
 -- Purpose: these people ask to enter. Who is called does, in order of places, while the window and the minute have room.
 -- KEYS:    1 line:{Z}  2 line:{Z}:whole, which never exists
 -- ARGV:    1 now (epoch ms or empty)  2 epoch  then for each, at most 500: place, ms waited
--- Returns: {'ok', a result each, in the order asked}, or {'lost'}, or {'epoch', the line's}. A result is the epoch ms of
---          the entry, or 0 wait, -1 gone (evicted, left or never here), -2 spent (entered, and the pass is long over)
+-- Returns: {'ok', a result each, in the order asked, when to ask again}, or {'lost'}, or {'epoch', the line's}. A result is
+--          the epoch ms of the entry, or 0 wait, -1 gone (evicted, left or never here), -2 spent (entered, and the pass is
+--          long over). When to ask again: the epoch ms at which the minute has room for one who was called, whom the
+--          window would let in; 0 if nobody waits for that
 -- Repeat:  who entered is given the same moment again
 local refused = line_open(ARGV[2])
 if refused then return refused end
@@ -77,6 +79,11 @@ if #refused_off > 0 then
 end
 line_close()
 
-local answer = {}
-for i = 3, #ARGV, 2 do answer[#answer + 1] = results[tonumber(ARGV[i])] end
-return {'ok', answer}
+local answer, room_at = {}, 0
+local lacks_minute = is_calling() and window_room() > 0 and minute_room() == 0
+for i = 3, #ARGV, 2 do
+  local place = tonumber(ARGV[i])
+  answer[#answer + 1] = results[place]
+  if results[place] == 0 and lacks_minute and place < head.front then room_at = log_oldest() + BUCKET + MINUTE end
+end
+return {'ok', answer, room_at}

@@ -7,7 +7,7 @@ import pytest
 
 from apps.waitingroom.rules import Mode
 from tests.audience.faults.house import off_loop
-from tests.services.redis_cluster import RedisCluster
+from tests.services.redis_cluster import NODE_TIMEOUT_MS, RedisCluster
 from tests.services.waiting import eventually_async
 from tests.services.web import WebServer
 
@@ -36,11 +36,12 @@ async def test_nobody_enters_beyond_n_when_a_master_is_killed(
     await off_loop(next(node for node in own_cluster.nodes if node.port == port).kill)
     killed_at = time.monotonic()
     entered = len(people.inside)
-    # Zones of the other masters do not notice.
+    # Zones of the other masters do not notice, however many ask in vain for those of the dead one. They would later:
+    # masters answer nobody from when they all hold one of them dead until its replica speaks for it.
     elsewhere = crowd(zones_spared[0], *servers)
-    started = time.monotonic()
-    await elsewhere.come(5)
-    assert time.monotonic() - started < 2
+    while (asked_at := time.monotonic()) < killed_at + NODE_TIMEOUT_MS / 1_000 - 2:
+        await elsewhere.come(4)
+        assert time.monotonic() - asked_at < 1
     await eventually_async(lambda: inside(entered + 20), deadline=45)
     print(f"the line went on {time.monotonic() - killed_at:.1f} s after its master died")
     await people.end()

@@ -179,6 +179,8 @@ class Command(BaseCommand):
             raise CommandError("--zone says how many enter a minute, and takes a server.")
         if options["leaving"] and not options["simulate"]:
             raise CommandError("--leaving goes with --simulate.")
+        if options["until"] and options["minutes"]:
+            raise CommandError("--until and --minutes both say where to end: give one.")
         start = options["from_"] or (lambda first: first)
         plan = CrowdPlan(
             file=options["file"],
@@ -190,6 +192,7 @@ class Command(BaseCommand):
             seed=options["seed"],
             simulate=options["simulate"],
             leaving=options["leaving"],
+            end=options["until"],
         )
         try:
             verdict, played, per_minute = asyncio.run(self._crowd_play(plan, options))

@@ -1,0 +1,298 @@
+"""Statistics and rankings in a browser: charts that draw, follow the theme and can be read by keyboard, downloads."""
+
+import csv
+import datetime
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from apps.analytics import export_store, ranking_store
+from apps.analytics.models import ViewerHistory
+from apps.analytics.ranking import RankedBroadcaster
+from apps.realtime import redis
+from tests.analytics.owned import Owned, owned_make, seoul
+from tests.browser.conftest import House, Person
+from tests.browser.test_every_page import overflow
+from tests.services.waiting import eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+MARCH = "from=2026-03-01&to=2026-03-03"
+
+
+@pytest.fixture
+def owned(transactional_db: None) -> Owned:
+    return owned_make()
+
+
+@pytest.fixture
+def mina(house: House, owned: Owned, person: Callable[..., Person]) -> Callable[..., Person]:
+    """Mina, signed in, with a browser as asked."""
+    server = house()
+
+    def enter(**options: Any) -> Person:
+        mina = person(server, **options)
+        client = Client()
+        client.force_login(owned.mina)
+        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": server.base_url}
+        mina.context.add_cookies([cookie])  # type: ignore[list-item]
+        return mina
+
+    return enter
+
+
+def reading(page: Page, chart: str) -> Any:
+    return page.locator(f"{chart} [data-reading]")
+
+
+def inked(page: Page, chart: str) -> bool:
+    """Whether anything is drawn in the chart in a colour of its own."""
+    return bool(
+        page.locator(f"{chart} canvas").evaluate(
+            """(canvas) => {
+              const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+              for (let at = 0; at < data.length; at += 4) {
+                const colour = data.slice(at, at + 3);
+                if (data[at + 3] > 200 && Math.max(...colour) - Math.min(...colour) > 50) return true;
+              }
+              return false;
+            }"""
+        )
+    )
+
+
+def test_charts_draw_and_are_read_by_keyboard(mina: Callable[..., Person]):
+    page = mina().visit(f"/studio/statistics/?{MARCH}")
+    series = page.locator("[data-series]")
+    expect(series).to_have_attribute("data-state", "drawn")
+    for chart in (
+        "[data-series]",
+        "[data-bars='peak average']",
+        "[data-bars='unique new']",
+        "[data-bars='watch_minutes']",
+    ):
+        assert inked(page, chart), chart
+    series.locator(".plot").focus()
+    page.keyboard.press("Home")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 1, 09:00 · Peak 10")
+    page.keyboard.press("End")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 3, 00:55 · Peak 80")
+    page.keyboard.press("ArrowLeft")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 3, 00:50 · Peak 80")
+    page.locator("[data-bars='unique new'] .plot").focus()
+    page.keyboard.press("End")
+    expect(reading(page, "[data-bars='unique new']")).to_have_text("Tue, Mar 3 · Returning 50 · New 40")
+    expect(reading(page, "[data-series]")).to_have_text("")
+
+
+def test_a_stream_lies_over_the_one_before(mina: Callable[..., Person], owned: Owned):
+    page = mina().visit(f"/live/{owned.second.pk}/statistics/")
+    chart = page.locator("[data-comparison]")
+    expect(chart).to_have_attribute("data-state", "drawn")
+    chart.locator(".plot").focus()
+    page.keyboard.press("Home")
+    expect(reading(page, "[data-comparison]")).to_have_text("0:00 after the start · This stream 40 · The one before 10")
+    page.keyboard.press("End")
+    expect(reading(page, "[data-comparison]")).to_have_text("1:55 after the start · This stream 80 · The one before –")  # noqa: RUF001
+    page.get_by_role("link", name="2026-03-03").first.click()
+    expect(page.locator("[data-series]")).to_have_attribute("data-state", "drawn")
+    page.locator("[data-series] .plot").focus()
+    page.keyboard.press("Home")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 3, 00:00 · Peak 80")
+
+
+def test_a_chart_follows_the_theme(mina: Callable[..., Person]):
+    page = mina(color_scheme="light").visit(f"/studio/statistics/?{MARCH}")
+    expect(page.locator("[data-series]")).to_have_attribute("data-state", "drawn")
+    drawn = "document.querySelector('[data-series] canvas').toDataURL()"
+    light = page.evaluate(drawn)
+    page.get_by_role("button", name="Light or dark").click()
+    assert page.evaluate(drawn) != light
+    assert inked(page, "[data-series]")
+
+
+def test_a_chart_that_cannot_be_loaded_says_so_and_tries_again(mina: Callable[..., Person]):
+    someone = mina()
+    someone.forgive(r"status of 503")
+    someone.context.route("**/series?*", lambda route: route.fulfill(status=503, body="{}"), times=1)
+    page = someone.visit(f"/studio/statistics/?{MARCH}")
+    series = page.locator("[data-series]")
+    expect(series.get_by_text("The chart could not be loaded.")).to_be_visible()
+    series.get_by_role("button", name="Try again").click()
+    expect(series).to_have_attribute("data-state", "drawn")
+    expect(series.get_by_text("The chart could not be loaded.")).to_have_count(0)
+
+
+def test_days_of_ones_own_and_days_without_a_stream(mina: Callable[..., Person]):
+    page = mina().visit("/studio/statistics/")
+    page.get_by_label("From").fill("2025-01-01")
+    page.get_by_label("to", exact=True).fill("2025-01-05")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("[data-series]")).to_have_attribute("data-state", "empty")
+    expect(page.locator("[data-series]").get_by_text("Nothing was live in this time.")).to_be_visible()
+    page.get_by_role("link", name="7 days").click()
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+
+
+# --- downloads ----------------------------------------------------------------------------------------------------
+
+MANY = 30_000
+
+
+@pytest.fixture
+def long_history(owned: Owned) -> None:
+    first = seoul(1, 12)
+    ViewerHistory.objects.bulk_create(
+        [
+            ViewerHistory(
+                stream_id=owned.first.pk,
+                captured_at=first + n * datetime.timedelta(seconds=1),
+                **dict.fromkeys(("current", "peak", "total", "unique_today"), n),
+            )
+            for n in range(MANY)
+        ],
+        batch_size=5_000,
+    )
+
+
+def saved(page: Page, link: str) -> tuple[str, bytes]:
+    """What a click on this link saves: name and content."""
+    with page.expect_download() as found:
+        page.get_by_role("link", name=link).click()
+    return found.value.suggested_filename, Path(found.value.path()).read_bytes()
+
+
+def test_a_long_file_is_saved_whole(mina: Callable[..., Person], long_history: None):
+    page = mina().visit(f"/studio/statistics/?{MARCH}")
+    name, content = saved(page, "CSV: Every five minutes")
+    assert name == "mina-history-2026-03-01-2026-03-03.csv"
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    assert (len(rows), rows[-1]["title"], rows[-1]["current"]) == (MANY + 36, '\'=SUM(A1), "night"', "80")
+    expect(page.get_by_text(f"Saved {name}: 30,036 rows.")).to_be_visible()
+    name, content = saved(page, "JSON: Every day")
+    assert (name, len(json.loads(content)["rows"])) == ("mina-days-2026-03-01-2026-03-03.json", 3)
+
+
+# A page's own requests, held up by the page itself: the first part comes, the rest when the test says so.
+HELD_UP = """
+  const real = window.fetch;
+  window.fetch = async (url, options) => {
+    window.breakOff = window.goOn = null;
+    const response = await real(url, options);
+    if (!String(url).includes("/export")) return response;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const body = new ReadableStream({
+      start(controller) {
+        options.signal.addEventListener("abort", () => controller.error(new DOMException("stopped", "AbortError")));
+        controller.enqueue(bytes.slice(0, bytes.length / 2));
+        window.breakOff = () => controller.error(new TypeError("lost"));
+        window.goOn = () => {
+          controller.enqueue(bytes.slice(bytes.length / 2));
+          controller.close();
+        };
+      },
+    });
+    return new Response(body, { headers: response.headers });
+  };
+"""
+
+
+def test_how_far_it_has_come_and_a_way_to_stop(mina: Callable[..., Person], long_history: None):
+    someone = mina()
+    someone.context.add_init_script(HELD_UP)
+    page = someone.visit(f"/studio/statistics/?{MARCH}")
+    link = page.get_by_role("link", name="CSV: Every five minutes")
+    link.click()
+    bar = page.get_by_role("progressbar", name="Download")
+    expect(bar).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^1\d,\d{3} of 30,036 rows$"))).to_be_visible()
+    assert 0.3 < float(bar.evaluate("(bar) => bar.position")) < 0.7
+    expect(link).to_have_attribute("aria-disabled", "true")
+    page.get_by_role("button", name="Cancel").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Stopped. Nothing was saved.")).to_be_visible()
+    expect(bar).to_be_hidden()
+    expect(link).to_be_focused()
+
+    link.click()
+    eventually(lambda: page.evaluate("!!window.breakOff"))
+    expect(bar).to_be_visible()
+    page.evaluate("window.breakOff()")
+    expect(page.get_by_text(re.compile(r"^The connection was lost after 1\d,\d{3} rows"))).to_be_visible()
+
+    with page.expect_download():
+        link.click()
+        eventually(lambda: page.evaluate("!!window.goOn"))
+        page.evaluate("window.goOn()")
+    expect(page.get_by_text("30,036 rows.")).to_be_visible()
+
+
+def test_a_second_export_is_told_to_wait(mina: Callable[..., Person], owned: Owned):
+    someone = mina()
+    someone.forgive(r"status of 429")
+    page = someone.visit(f"/studio/statistics/?{MARCH}")
+    redis.ask_now([export_store.export_claim(owned.mina.pk)])
+    page.get_by_role("link", name="CSV: Every day").click()
+    expect(page.get_by_text("Another export is running. Try again in 10 s.")).to_be_visible()
+    redis.ask_now([export_store.export_release(owned.mina.pk)])
+    assert saved(page, "CSV: Every day")[0] == "mina-days-2026-03-01-2026-03-03.csv"
+
+
+# --- everything at once -------------------------------------------------------------------------------------------
+
+
+def test_without_javascript_all_figures_are_there(mina: Callable[..., Person]):
+    someone = mina(java_script_enabled=False)
+    page = someone.visit(f"/studio/statistics/?{MARCH}")
+    expect(page.get_by_role("row", name="2026-03-03 Tue 80 80.0 90 40 50 80.0 h 1.0 h")).to_be_visible()
+    assert "The chart needs JavaScript." in page.content()  # Chromium shows no <noscript> when it is driven without
+    with page.expect_download() as found:
+        page.get_by_role("link", name="CSV: Every day").click()
+    assert found.value.suggested_filename == "mina-days-2026-03-01-2026-03-03.csv"
+
+
+def ranking_put() -> None:
+    rows = [
+        RankedBroadcaster(n, n, f"b{n}", f"{'무궁화꽃이피었습니다' * 4}{n}", "talk", 6_000 // n, 50, 70)
+        for n in range(1, 5)
+    ]
+    at_ms = 1_772_413_200_000
+    redis.ask_now(ranking_store.ranking_put(period="today", category_id=None, as_of_ms=at_ms, rows=rows))
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_nothing_scrolls_sideways_on_a_small_phone(mina: Callable[..., Person], owned: Owned, locale: str):
+    ranking_put()
+    phone = mina(locale=locale, width=360)
+    addresses = [
+        *(f"/studio/statistics/?{MARCH}", "/studio/statistics/?days=1", f"/live/{owned.second.pk}/statistics/"),
+        *("/rankings/", "/rankings/?period=today", "/rankings/?period=week"),
+    ]
+    assert {path: overflow(phone.visit(path)) for path in addresses} == dict.fromkeys(addresses, 0)
+
+
+def test_in_korean(mina: Callable[..., Person]):
+    page = mina(locale="ko-KR").visit(f"/studio/statistics/?{MARCH}")
+    expect(page.get_by_role("heading", name="통계")).to_be_visible()
+    expect(page.get_by_text("화요일 00:00에 가장 많이 봅니다: 평균 80.0명.")).to_be_visible()
+    expect(page.locator("[data-series]")).to_have_attribute("data-state", "drawn")
+    page.locator("[data-series] .plot").focus()
+    page.keyboard.press("Home")
+    expect(reading(page, "[data-series]")).to_have_text("3월 1일 09:00 · 최고 10")
+
+
+def test_rankings_are_found_from_the_directory(house: House, owned: Owned, person: Callable[..., Person]):
+    ranking_put()
+    page = person(house()).visit("/")
+    page.get_by_role("main").get_by_role("link", name="Rankings").click()
+    expect(page.get_by_role("heading", name="Nobody is live")).to_be_visible()
+    page.get_by_role("link", name="Today").click()
+    expect(page.get_by_role("row")).to_have_count(5)
+    expect(page.get_by_role("row").nth(1)).to_contain_text("100 h")
