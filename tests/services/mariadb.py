@@ -84,6 +84,7 @@ class MariaDBServer:
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 "--innodb-log-file-size=32M",
+                "--innodb-use-native-aio=OFF",
             ],
             log=self.folder / "install.log",
         )
