@@ -23,6 +23,12 @@ def changes_of(zone_id: str, limit: int = 20, before_id: int | None = None) -> l
     return list(found[:limit])
 
 
+def mode_change_of(zone_id: str) -> ZoneChange | None:
+    """The change that set the mode which the zone has; None for a zone from before changes were noted. One query."""
+    found = ZoneChange.objects.filter(zone_id=zone_id, after__has_key="mode")
+    return found.select_related("who").first()
+
+
 def change_undo(*, actor: User | None, change_id: int, expected_version: int, why: str = "") -> Zone:
     """The zone with those fields as they were before this change that are still as it left them.
 

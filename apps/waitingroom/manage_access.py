@@ -55,13 +55,8 @@ def standing(people: Collection[Person]) -> dict[Person, dict[str, Role]]:
     """The zones of each of these people now; without those who are signed out. A few queries, however many they are."""
     ids = {person.user_id for person in people}
     users = {user.pk: user for user in User.objects.filter(pk__in=ids) if _may_sign_in(user)}
-    owners = set(
-        User.objects.with_perm(CHANGE_PERMISSION).filter(pk__in=ids, is_staff=True).values_list("pk", flat=True)
-    )
-    owners |= {user.pk for user in users.values() if user.is_superuser}
-    viewers = set(
-        User.objects.with_perm(VIEW_PERMISSION).filter(pk__in=ids, is_staff=True).values_list("pk", flat=True)
-    )
+    owners = _staff_with(CHANGE_PERMISSION, ids) | {user.pk for user in users.values() if user.is_superuser}
+    viewers = _staff_with(VIEW_PERMISSION, ids)
     given = roles_of(list(ids))
     all_zones = list(Zone.objects.order_by().values_list("pk", flat=True)) if owners | viewers else []
     of_owners, of_viewers = dict.fromkeys(all_zones, Role.OWNER), dict.fromkeys(all_zones, Role.VIEWER)

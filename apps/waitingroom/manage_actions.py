@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -25,7 +26,18 @@ from .manage_forms import VersionedForm, blame
 from .manage_settings_forms import CreateForm, ManagerForm, SettingsForm
 from .manage_views import person
 from .manage_zone_page import FORMS, zone_page
-from .managers import Action, NotAllowed, Role, action_of, may_create, zone_for
+from .managers import (
+    Action,
+    NotAllowed,
+    Role,
+    action_of,
+    apps_to_create_in,
+    may,
+    may_create,
+    refuse,
+    role_of,
+    zone_for,
+)
 from .models import Zone, ZoneChange, ZoneManager
 
 DONE: Mapping[str, Any] = {
@@ -111,18 +123,23 @@ def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def create(request: HttpRequest) -> HttpResponse:
-    """Make a zone: for staff, and in an app for its owner."""
+    """Make a zone: for staff, and in an app for its owner. Who makes one owns it."""
     user = person(request)
-    if request.method != "POST":
-        return render(request, "manage/create.html", {"form": CreateForm()})
-    form = CreateForm(request.POST)
+    theirs = apps_to_create_in(user)
+    is_sent = request.method == "POST"
+    if theirs == [] or (is_sent and not may_create(user, request.POST.get("app", "").strip())):
+        refuse(user, "", "page", "role")
+        raise NotAllowed("making a zone needs a right of its own, or an app that one owns")
+    if not is_sent:
+        return render(request, "manage/create.html", {"form": CreateForm(apps=theirs)})
+    form = CreateForm(request.POST, apps=theirs)
     if not form.is_valid():
         return render(request, "manage/create.html", {"form": form}, status=400)
-    told = form.cleaned_data
-    if not may_create(user, told["app"]):
-        raise NotAllowed("making a zone needs a right of its own, or an app that one owns")
     try:
-        zone = services.zone_create(actor=user, **told)
+        with transaction.atomic():
+            zone = services.zone_create(actor=user, **form.cleaned_data)
+            if not may(role_of(user, zone.pk), Action.ROLES):
+                role_services.manager_set(actor=user, user=user, role=Role.OWNER, zone_id=zone.pk)
     except ValidationError as error:
         blame(form, error)
         return render(request, "manage/create.html", {"form": form}, status=400)
@@ -190,7 +207,7 @@ def people(request: HttpRequest, zone_id: str) -> HttpResponse:
         blame(form, error)
         return _people_page(request, zone, form, status=400)
     messages.success(request, _("%(name)s may look after this zone now.") % {"name": somebody.shown_name})
-    return redirect("manage:people", zone_id=zone.pk)
+    return _people_left_to(request, zone)
 
 
 @login_required
@@ -202,7 +219,15 @@ def person_remove(request: HttpRequest, zone_id: str, manager_id: int) -> HttpRe
         raise Http404("no such role of this zone")
     role_services.manager_remove(actor=person(request), manager_id=manager_id)
     messages.success(request, _("The role is taken away."))
-    return redirect("manage:people", zone_id=zone.pk)
+    return _people_left_to(request, zone)
+
+
+def _people_left_to(request: HttpRequest, zone: Zone) -> HttpResponse:
+    """The page to go on with: who took from themselves what it needs is not sent where they may not go."""
+    role = role_of(person(request), zone.pk)
+    if role is None:
+        return redirect("manage:wall")
+    return redirect("manage:people" if may(role, Action.ROLES) else "manage:zone", zone_id=zone.pk)
 
 
 def _people_page(request: HttpRequest, zone: Zone, form: ManagerForm, *, status: int = 200) -> HttpResponse:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -47,7 +48,25 @@ def mode_names() -> dict[str, str]:
 def mode_words(mode: str) -> str:
     """What a mode does."""
     name, colon, words = str(ZoneMode(mode).label).partition(": ")
-    return words if colon else name
+    return capfirst(words) if colon else name
+
+
+def who_words(change: ZoneChange) -> str:
+    """Who did it, by the name that pages show."""
+    return change.who.shown_name if change.who else change.who_name or _("the system")
+
+
+def mode_since() -> str:
+    """A text about {mode}, {time} and {who}; scripts fill it in, too."""
+    return _("{mode} since {time}, set by {who}")
+
+
+def mode_since_words(mode: str, change: ZoneChange | None, time: str) -> str:
+    """Since when a zone has its mode, who set it and why; empty if nobody noted it."""
+    if change is None:
+        return ""
+    told = mode_since().format(mode=mode_name(mode), time=time, who=who_words(change))
+    return f"{told}: “{change.why}”" if change.why else told
 
 
 def health_words(row: WallRow) -> str:

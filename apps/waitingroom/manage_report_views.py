@@ -73,7 +73,7 @@ def report(request: HttpRequest, zone_id: str) -> HttpResponse:
         "openings": openings,
         "event": asked.event,
         "report": made,
-        "chart": chart_of(made, opens_at=timezone.localtime(asked.event.opens_at) if asked.event else None),
+        "chart": chart_of(made, opens_at=timezone.localtime(asked.event.opens_at) if asked.event else None, until=now),
         "is_running": end > now,
         "made_at": now,
         "site_zone": timezone.get_current_timezone_name(),

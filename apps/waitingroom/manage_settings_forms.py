@@ -1,9 +1,11 @@
 """What owners and staff type: a zone's other fields, a new zone, who manages it; and what of the past is asked for."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -89,6 +91,15 @@ class CreateForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         help_text=gettext_lazy("One a line, such as https://shop.example. This site itself needs no line."),
     )
+
+    def __init__(self, data: QueryDict | None = None, *, apps: Sequence[str] | None = None) -> None:
+        """`apps`: those to choose from; None for any."""
+        super().__init__(data)
+        if apps is not None:
+            known = self.fields["app"]
+            self.fields["app"] = forms.ChoiceField(
+                label=known.label, choices=[(app, app) for app in apps], help_text=known.help_text
+            )
 
 
 class ManagerForm(forms.Form):

@@ -21,7 +21,7 @@ from .manage_display import health_words, mode_names, percent_of, words_for_scri
 from .manage_forms import RateForm
 from .manage_settings_forms import SiftForm
 from .manage_zone_page import CHANGES_SHOWN, preview_words, zone_page
-from .managers import Action, Role, apps_of, may, zone_for
+from .managers import Action, apps_to_create_in, may, zone_for
 from .templatetags.manage import figure, seconds
 from .wall import WallRow
 
@@ -80,18 +80,12 @@ def wall(request: HttpRequest) -> HttpResponse:
         "apps": sorted({row.app for row in rows if row.app}),
         "modes": mode_names(),
         "sift": sift,
-        "may_create": _may_create(user),
+        "may_create": apps_to_create_in(user) != [],
         "labels": {"waiting": _("Waiting"), "rate": _("Entered a minute"), "wait": _("Longest wait")},
         "blank": BLANK,
         "script": {**words_for_scripts(), "of": _("of {n}"), "base": reverse("manage:wall")},
     }
     return render(request, "manage/wall.html", context)
-
-
-def _may_create(user: User) -> bool:
-    if user.is_staff and user.has_perm("waitingroom.add_zone"):
-        return True
-    return Role.OWNER in apps_of(user).values()
 
 
 def _is_sought(row: WallRow, sift: Mapping[str, str]) -> bool:
@@ -148,7 +142,7 @@ def zone(request: HttpRequest, zone_id: str) -> HttpResponse:
 @require_safe
 def preview_text(request: HttpRequest, zone_id: str) -> JsonResponse:
     """`{"text": ...}`: what would become of the line at ?per_minute=N; 400 with what is wrong with it."""
-    found, _role = zone_for(person(request), zone_id, Action.RATE)
+    found, _role = zone_for(person(request), zone_id, Action.RATE, entrance="api")
     form = RateForm({"per_minute": request.GET.get("per_minute", ""), "version": found.version}, part="rate")
     if not form.is_valid():
         return JsonResponse({"text": " ".join(str(one) for one in form.errors.get("per_minute", []))}, status=400)

@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from . import manage_selectors, reports
-from .changes import changes_of
-from .manage_display import health_words, percent_of, words_for_scripts
+from .changes import changes_of, mode_change_of
+from .manage_display import health_words, mode_since, mode_since_words, percent_of, words_for_scripts
 from .manage_forms import BlockForm, ClearForm, MessageForm, ModeForm, RateForm, ScheduleForm, VersionedForm
 from .manage_selectors import Preview
 from .managers import Action, Role, may
@@ -70,11 +70,13 @@ def zone_page(
     ahead = manage_selectors.preview(found.pk, found.per_minute)
     looked = ahead if per_minute == found.per_minute else manage_selectors.preview(found.pk, per_minute)
     latest = changes_of(found.pk, CHANGES_SHOWN)
+    mode_set = mode_change_of(found.pk)
     context = {
         "zone": found,
         "detail": detail,
         "row": detail.row,
         "health_words": health_words(detail.row),
+        "mode_since": mode_since_words(found.mode, mode_set, time_near(mode_set.at if mode_set else None)),
         "percent": percent_of(detail.row),
         "is_over": detail.row.entering_per_minute > found.per_minute,
         "role": role,
@@ -112,6 +114,8 @@ def _script(found: Zone, detail: ZoneDetail) -> dict[str, Any]:
         "changed": _("The zone was changed just now. Figures and forms here follow."),
         "changedBy": _("{name} changed the zone just now. Figures and forms here follow."),
         "copied": _("Copied"),
+        "modeSince": mode_since(),
+        "system": _("the system"),
         "history": [[one.minute, one.waiting, one.entries] for one in detail.past.history],
         "rates": _rates(detail.past.changes),
         "previewUrl": reverse("manage:preview", args=[found.pk]),
@@ -140,7 +144,7 @@ def _course(history: Sequence[Minute]) -> Chart:
         for one in history
     ]
     start, end = minutes[0].minute, minutes[-1].minute + reports.MINUTE
-    return chart_of(reports.report_make(start=start, end=end, minutes=minutes))
+    return chart_of(reports.report_make(start=start, end=end, minutes=minutes), until=timezone.now())
 
 
 def preview_words(found: Preview) -> str:

@@ -47,21 +47,25 @@ class Chart:
     plot_bottom: int = HEIGHT - BOTTOM
 
 
-def chart_of(found: Report, *, opens_at: datetime | None = None) -> Chart:
-    """The chart of a report; times are labelled in the time zone of its `start`."""
+def chart_of(found: Report, *, opens_at: datetime | None = None, until: datetime | None = None) -> Chart:
+    """The chart of a report; times are labelled in the time zone of its `start`.
+
+    Nothing is drawn from the minute on in which `until` lies: it is not over, and would look like a fall.
+    """
     count = max(1, int((found.end - found.start) / MINUTE))
     merged = -(-count // MOST_POINTS)
     waiting, entries = _series(found.minutes, found.start, count, merged)
     left, right = _top(max(waiting)), _top(max(entries))
     step = (WIDTH - LEFT - RIGHT) / len(waiting)
     spread = (WIDTH - LEFT - RIGHT) / count
+    drawn = count if until is None else max(1, int((until - found.start) / MINUTE) // merged)
 
     def x_of(moment: datetime) -> float:
         return round(LEFT + (moment - found.start) / MINUTE * spread, 1)
 
     return Chart(
-        waiting=_stairs(waiting, left, step, closed=True),
-        entries=_stairs(entries, right, step),
+        waiting=_stairs(waiting[:drawn], left, step, closed=True),
+        entries=_stairs(entries[:drawn], right, step),
         times=[Tick(x_of(moment), text) for moment, text in _times(found.start, found.end)],
         left=_ticks(left),
         right=_ticks(right),

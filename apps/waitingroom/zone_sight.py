@@ -112,7 +112,7 @@ def changes_told(changes: Sequence[ZoneChange]) -> list[ChangeTold]:
         ChangeTold(
             id=change.pk,
             version=change.version,
-            who=change.who_name,
+            who=change.who.shown_name if change.who else change.who_name,
             at_ms=moment_ms(change.at) or 0,
             action=change.action,
             before=change.before,

@@ -56,6 +56,7 @@ function told(frame) {
   put(find("health-words"), healthWords(frame));
   mark(find("mode-tag"), "mode", frame.mode);
   put(find("mode-tag"), config.modes[frame.mode]);
+  showModeSince(frame);
   course.add(frame.at / 1000, frame.waiting, frame.entering_per_minute, frame.per_minute);
   if (frame.history || frame.changes) {
     history = frame.history?.map((one) => [one.minute, one.waiting, one.entries]) ?? history;
@@ -75,6 +76,14 @@ function told(frame) {
   if (frame.gates) showGates(frame.gates);
   if (frame.changes) showChanges(frame.changes);
   if (frame.version !== shown) changed(frame);
+}
+
+/** Who set the mode: in the last changes whenever it is another one than the page was made with. */
+function showModeSince({ mode, changes }) {
+  const set = changes?.find(({ after }) => after.mode === mode);
+  if (!set) return;
+  const told = { mode: config.modes[mode], time: timeAt(set.at_ms), who: set.who || config.system };
+  put(find("mode-since"), fill(config.modeSince, told) + (set.why ? `: “${set.why}”` : ""));
 }
 
 function showGates(gates) {

@@ -136,7 +136,24 @@ def test_anothers_zone_is_none(desk: Desk, path: str, caplog: pytest.LogCaptureF
     client = desk(None, "mallory")
     there, not_there = (client.get(f"/manage/zones/{zone}/{path}") for zone in ("concert", "nowhere"))
     assert (there.status_code, not_there.status_code) == (404, 404)
-    assert "refused zone 'concert'" in caplog.text
+    entrance = "api" if path.startswith("preview") else "page"
+    assert f"refused zone 'concert' at the {entrance}: foreign" in caplog.text
+    assert f"refused zone 'nowhere' at the {entrance}: unknown" in caplog.text
+
+
+def test_nothing_is_done_to_anothers_zone(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    zone = zone_make()
+    mine = manager_set(actor=None, user=person("hana"), role=Role.OWNER, zone_id="concert")
+    change = ZoneChange.objects.get(action="created")
+    client = desk(None, "mallory")
+    everything = {"version": zone.version, "per_minute": 5, "mode": "paused", "typed": "concert", "username": "mallory"}
+    deeds = ("rate", "mode", "block", "bypass", "observe", "message", "schedule", "clear", "settings", "people")
+    for path in (*deeds, f"people/{mine.pk}/remove", f"changes/{change.pk}/undo"):
+        caplog.clear()
+        assert client.post(f"/manage/zones/concert/{path}/", {**everything, "role": "3"}).status_code == 404, path
+        assert "refused zone 'concert' at the page: foreign" in caplog.text
+    assert row().version == zone.version
+    assert ZoneManager.objects.get().user == person("hana")
 
 
 def test_a_role_that_is_too_low_is_refused_and_nothing_happens(desk: Desk) -> None:
@@ -517,9 +534,24 @@ def test_the_owner_of_an_app_makes_zones_in_it(desk: Desk) -> None:
     client = desk(None, "noor")
     manager_set(actor=None, user=person("noor"), role=Role.OWNER, app="shop")
     form = {"zone_id": "sale", "name": "Sale", "per_minute": "500", "mode": "open"}
-    assert client.post("/manage/new/", {**form, "app": "bank"}).status_code == 403
+    assert '<option value="shop">shop</option>' in page(client, "new/")
+    for app in ("bank", ""):
+        assert client.post("/manage/new/", {**form, "app": app}).status_code == 403
+    assert not Zone.objects.exists()
     assert client.post("/manage/new/", {**form, "app": "shop"}).status_code == 302
     assert 'data-zone="sale"' in page(client, "")
+    assert desk(None, "mallory").get("/manage/new/").status_code == 403
+
+
+def test_who_makes_a_zone_owns_it(client: Client) -> None:
+    user = person("yuna")
+    User.objects.filter(pk=user.pk).update(is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="add_zone"))
+    client.force_login(user)
+    form = {"zone_id": "sale", "name": "Sale", "per_minute": "500", "mode": "open"}
+    response = client.post("/manage/new/", form, follow=True)
+    assert response.status_code == 200
+    assert ZoneManager.objects.values_list("user", "zone", "role").get() == (user.pk, "sale", Role.OWNER)
 
 
 def test_an_owner_gives_and_takes_roles(desk: Desk) -> None:
@@ -543,7 +575,40 @@ def test_an_owner_gives_and_takes_roles(desk: Desk) -> None:
     ]
 
 
+def test_who_takes_from_themselves_is_shown_what_is_left(desk: Desk) -> None:
+    zone_make(app="shop")
+    client = desk(Role.OWNER)
+    path = "/manage/zones/concert/people/"
+    mine = ZoneManager.objects.get()
+    assert "This is your own role." in page(client, "zones/concert/people/")
+    response = client.post(path, {"username": "hana", "role": "1"}, follow=True)
+    assert (response.status_code, response.redirect_chain) == (200, [("/manage/zones/concert/", 302)])
+    manager_set(actor=None, user=person("hana"), role=Role.OWNER, app="shop")
+    response = client.post(f"{path}{mine.pk}/remove/", follow=True)
+    assert (response.status_code, response.redirect_chain) == (200, [(path, 302)])
+    last = manager_set(actor=None, user=person("hana"), role=Role.OWNER, zone_id="concert")
+    ZoneManager.objects.exclude(pk=last.pk).delete()
+    response = client.post(f"{path}{last.pk}/remove/", follow=True)
+    assert (response.status_code, response.redirect_chain) == (200, [("/manage/", 302)])
+    assert "No zone is yours yet" in response.content.decode()
+
+
 # --- looking --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_says_who_set_the_mode_and_why(desk: Desk) -> None:
+    zone_make()
+    viewer = desk(Role.VIEWER, "vera")
+    User.objects.filter(pk=person("olga").pk).update(display_name="Olga <3")
+    assert re.search(r"Open since \d\d:\d\d, set by the system<", page(viewer))
+    act(desk(Role.OPERATOR, "olga"), "mode", mode="paused", why="a fire drill")
+    for _ in range(12):
+        zone_update(actor=None, zone_id="concert", expected_version=row().version, per_minute=row().per_minute + 1)
+    assert re.search(r"Paused since \d\d:\d\d, set by Olga &lt;3: “a fire drill”<", page(viewer))
+    ZoneChange.objects.update(at=timezone.now() - timedelta(days=2))
+    assert re.search(r"Paused since \d{4}-\d\d-\d\d \d\d:\d\d, set by", page(viewer))
+    ZoneChange.objects.all().delete()
+    assert "data-mode-since></p>" in page(viewer)
 
 
 def test_the_wall_is_sifted_by_text_app_and_mode(desk: Desk) -> None:

@@ -134,6 +134,7 @@ def test_who_is_switched_off_has_no_zones(mina: User) -> None:
 
 
 def test_who_may_make_zones(mina: User) -> None:
+    assert managers.apps_to_create_in(mina) == []
     manager_set(actor=None, user=mina, role=Role.OWNER, app="shop")
     manager_set(actor=None, user=mina, role=Role.OPERATOR, app="games")
     assert [managers.may_create(mina, app) for app in ("shop", "games", "", "other")] == [True, False, False, False]

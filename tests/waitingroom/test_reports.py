@@ -242,6 +242,18 @@ def test_the_scale_is_round() -> None:
     assert [tick.text for tick in chart.times] == [f"12:0{number}" for number in range(6)]
 
 
+def test_a_minute_that_runs_is_not_drawn() -> None:
+    minutes = [minute_of(number, waiting=8, entries=4) for number in range(3)]
+    found = report_make(start=NOON, end=at(4), minutes=minutes)
+    assert points(chart_of(found).entries)[-1][1] == WIDTH - RIGHT
+    step = (WIDTH - LEFT - RIGHT) / 4
+    for until in (at(2), at(2.9)):
+        chart = chart_of(found, until=until)
+        assert points(chart.entries) == [("M", TOP), ("H", LEFT + 2 * step)]
+    assert points(chart_of(found, until=at(0.1)).entries)[-1] == ("H", LEFT + step)
+    assert chart_of(found, until=at(9)) == chart_of(found)
+
+
 def test_the_file_has_a_line_a_minute() -> None:
     minutes = [minute_of(0, joins=3, waiting=2, wait_p50=1, wait_p90=2, wait_p99=3), minute_of(2, evicted=1)]
     lines = report_csv(report_make(start=NOON, end=at(3), minutes=minutes)).split("\r\n")

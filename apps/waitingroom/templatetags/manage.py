@@ -43,10 +43,10 @@ def moment(value: datetime | int | None, form: str = "Y-m-d H:i") -> str:
 
 @register.filter
 def time_near(value: datetime | None) -> str:
-    """A moment that lies ahead: the time of day, with the day if it is not near."""
+    """A moment: the time of day, with the day if it is not near."""
     if value is None:
         return manage_display.UNKNOWN
-    return moment(value, "H:i" if value - timezone.now() < NEAR else "Y-m-d H:i")
+    return moment(value, "H:i" if abs(value - timezone.now()) < NEAR else "Y-m-d H:i")
 
 
 @register.filter
@@ -65,6 +65,12 @@ def mode_words(value: str) -> str:
 def role_name(value: int) -> str:
     """The name of a role."""
     return manage_display.role_name(Role(value))
+
+
+@register.filter
+def who_words(value: ZoneChange) -> str:
+    """Who did it."""
+    return manage_display.who_words(value)
 
 
 @register.filter
