@@ -1,6 +1,6 @@
 """The page between choosing an action in the admin and its being done: what will happen, to whom, and what to say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -60,8 +60,12 @@ def action_page(
     button: str,
     is_dangerous: bool = True,
     target: str = "",
+    notes: Mapping[Any, str] | None = None,
 ) -> HttpResponse:
-    """Ask: the form leads back to the list's own action, or to `target`, with `confirmed` and the same rows chosen."""
+    """Ask: the form leads back to the list's own `action` with `confirmed` and the same rows chosen, or to `target`.
+
+    `notes` says of a row what else is to be known before, such as how many people it concerns.
+    """
     chosen = list(rows)
     opts = model_admin.model._meta
     changelist = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
@@ -70,16 +74,15 @@ def action_page(
         "title": title,
         "opts": opts,
         "warning": warning,
-        "rows": chosen,
+        "rows": [(row, (notes or {}).get(row, "")) for row in chosen],
         "form": form,
         "button": button,
         "is_dangerous": is_dangerous,
         "target": target or changelist,
         "back": changelist,
         "hidden": [
-            ("action", action),
             ("confirmed", "yes"),
-            *((ACTION_CHECKBOX_NAME, row.pk) for row in chosen),
+            *([("action", action), *((ACTION_CHECKBOX_NAME, row.pk) for row in chosen)] if action else []),
         ],
     }
     return TemplateResponse(request, "admin/action_form.html", context)

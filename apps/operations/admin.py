@@ -9,19 +9,24 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
+
+from apps.accounts.action_pages import action_page
 
 from .alert_address import MAX_LENGTH, AddressRefused, address_parse, address_reach, address_seal
 from .alert_kinds import KINDS
 from .alert_sending import channel_test
+from .alert_services import usual_add, usual_missing
 from .alert_texts import value_text
 from .models import AlertChannel, AlertEvent, AlertNotice, AlertRule
 
+SEVERITY_LABELS = {"info": "info", "warning": "warning", "critical": "danger"}
 # What comes with another address.
 ADDRESS = ("sealed", "shown", "failures", "next_at")
 
@@ -37,7 +42,7 @@ class AlertChannelForm(ModelForm):
     """A channel, whose address comes in and never goes out."""
 
     address = forms.CharField(
-        label=gettext_lazy("address"),
+        label=gettext_lazy("New address"),
         max_length=MAX_LENGTH,
         required=False,
         strip=True,
@@ -105,6 +110,7 @@ class AlertChannelAdmin(ModelAdmin):
 
     def _test(self, request: HttpRequest, obj: AlertChannel) -> None:
         error = channel_test(obj)
+        self.log_change(request, obj, _("Test notice sent.") if error is None else _("Test notice not taken."))
         if error is None:
             self.message_user(request, _("%(name)s took the test notice.") % {"name": obj}, messages.SUCCESS)
         else:
@@ -122,12 +128,12 @@ class AlertChannelAdmin(ModelAdmin):
 class AlertRuleAdmin(ModelAdmin):
     """What is trouble."""
 
-    list_display = ("name", "kind", "scope", "shown_limit", "severity", "told_to", "quiet", "enabled", "firing")
+    list_display = ("name", "kind", "scope", "shown_limit", "shown_severity", "told_to", "quiet", "enabled", "firing")
     list_filter = ("enabled", "kind", "severity", "channels")
     list_select_related = ("zone",)
     search_fields = ("name", "zone__zone_id", "app")
     autocomplete_fields = ("zone",)
-    filter_horizontal = ("channels",)
+    actions_list = ("add_usual",)
     fieldsets = (
         (None, {"fields": ("name", "kind", "zone", "app", "severity", "enabled")}),
         (gettext_lazy("When it is trouble"), {"fields": ("limit", "hold_s", "calm_s")}),
@@ -150,6 +156,42 @@ class AlertRuleAdmin(ModelAdmin):
             obj.save(update_fields=[name for name in form.cleaned_data if name != "channels"])
         else:
             super().save_model(request, obj, form, change)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # There are a handful of channels: boxes show them all, and fit a telephone.
+        boxes = UnfoldAdminCheckboxSelectMultipleWidget()
+        return super().formfield_for_manytomany(db_field, request, **{**kwargs, "widget": boxes})
+
+    @action(description=gettext_lazy("Add the usual rules"), permissions=["add"], url_path="usual")
+    def add_usual(self, request: HttpRequest) -> HttpResponse:
+        """One rule of each kind that has none, for all channels in use, at the usual limits: asked first."""
+        missing = usual_missing()
+        if request.method == "POST":
+            made = usual_add()
+            for rule in made:
+                self.log_addition(request, rule, _("Added as a usual rule."))
+            text = ngettext("%(count)d rule added.", "%(count)d rules added.", len(made)) % {"count": len(made)}
+            self.message_user(request, text, messages.SUCCESS)
+        elif missing:
+            return action_page(
+                self,
+                request,
+                action="",
+                rows=[kind.label for kind in missing],
+                form=forms.Form(),
+                title=_("Add the usual rules?"),
+                warning=_("One rule for each of these, with the usual limit, told to all channels in use."),
+                button=_("Add them"),
+                is_dangerous=False,
+                target=request.get_full_path(),
+            )
+        else:
+            self.message_user(request, _("There is a rule of every kind already."), messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:operations_alertrule_changelist"))
+
+    @display(description=gettext_lazy("severity"), ordering="severity", label=SEVERITY_LABELS)
+    def shown_severity(self, obj: AlertRule) -> tuple[str, str]:
+        return obj.severity, obj.get_severity_display()
 
     @display(description=gettext_lazy("watches"))
     def scope(self, obj: AlertRule) -> str:
@@ -197,6 +239,7 @@ class AlertNoticeInline(ReadOnly, TabularInline):
     model = AlertNotice
     fields = ("made_at", "kind", "channel_name", "state", "attempts", "sent_at", "last_error")
     extra = 0
+    hide_title = True
 
 
 class IsOpen(admin.SimpleListFilter):
@@ -239,11 +282,7 @@ class AlertEventAdmin(ReadOnly, ModelAdmin):
             .annotate(sent=Count("notices", filter=Q(notices__state="sent")), made=Count("notices"))
         )
 
-    @display(
-        description=gettext_lazy("severity"),
-        ordering="severity",
-        label={"info": "info", "warning": "warning", "critical": "danger"},
-    )
+    @display(description=gettext_lazy("severity"), ordering="severity", label=SEVERITY_LABELS)
     def shown_severity(self, obj: AlertEvent) -> tuple[str, str]:
         return obj.severity, obj.get_severity_display()
 

@@ -21,7 +21,7 @@ from apps.realtime.bulk import bulk_upsert
 
 from . import alert_figures
 from .alert_figures import House, Reading
-from .alert_kinds import AlertKind
+from .alert_kinds import AlertKind, Severity
 from .alerts import Change, Notice, Step, Terms, Watch, step
 from .metrics import EVALUATED, FIRING
 from .models import AlertChannel, AlertEvent, AlertNotice, AlertRule, AlertState
@@ -30,6 +30,7 @@ from .models import AlertChannel, AlertEvent, AlertNotice, AlertRule, AlertState
 SKEW_MS = 60_000
 FORGOTTEN_AT_ONCE = 1_000
 PLACE_KEPT = 200
+USUALLY_CRITICAL = (AlertKind.STILL, AlertKind.LATE, AlertKind.SILENT)
 STATE_COLUMNS = ("phase", "since_ms", "calm_since_ms", "is_told", "told_ms", "at_ms", "memory", "event_id")
 
 
@@ -177,6 +178,28 @@ def _measure(now_ms: int) -> None:
 def moment(ms: int) -> datetime:
     """Epoch ms as a datetime."""
     return datetime.fromtimestamp(ms / 1000, tz=UTC)
+
+
+def usual_missing() -> list[AlertKind]:
+    """Kinds that no rule watches, in use or not."""
+    known = set(AlertRule.objects.order_by().values_list("kind", flat=True))
+    return [kind for kind in AlertKind if kind.value not in known]
+
+
+def usual_add() -> list[AlertRule]:
+    """Make a rule of each kind that has none, with the usual limit, told to all channels in use; those made."""
+    channels = list(AlertChannel.objects.filter(enabled=True))
+    made = []
+    with transaction.atomic():
+        for kind in usual_missing():
+            severity = Severity.CRITICAL if kind in USUALLY_CRITICAL else Severity.WARNING
+            rule, is_new = AlertRule.objects.get_or_create(
+                name=str(kind.label)[:80], defaults={"kind": kind.value, "severity": severity}
+            )
+            if is_new:
+                rule.channels.set(channels)
+                made.append(rule)
+    return made
 
 
 def events_forget(*, now: datetime | None = None) -> int:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.db import DatabaseError
+from django.db.models import Case, IntegerField, Value, When
 from redis.exceptions import RedisError
 
 from apps.audience import store as audience_store
@@ -21,7 +22,10 @@ from apps.waitingroom.manage_display import health_words, mode_name
 from apps.waitingroom.manage_selectors import wall_rows
 
 from . import job_store
+from .alert_kinds import Severity
+from .alert_texts import value_text
 from .jobs import Job, jobs_health
+from .models import AlertChannel, AlertEvent
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +106,29 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """Trouble that an alert rule has found, and that is not over."""
+
+    event_id: int
+    rule: str
+    place: str
+    place_ko: str
+    severity: str
+    severity_words: str
+    value: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """How many alerts are open, the worst of them, and the channels that did not take the last notice."""
+
+    total: int
+    worst: list[OpenAlert]
+    failing: list[AlertChannel]
+
+
+@dataclass(frozen=True, slots=True)
 class Dashboard:
     """The house at one moment; None: cannot be read now."""
 
@@ -114,6 +141,7 @@ class Dashboard:
     gates: list[Gate] | None
     jobs: list[Job] | None
     drift: Drift | None
+    alerts: Alerts | None
     is_reachable: bool  # whether Redis answered at all
 
 
@@ -122,7 +150,7 @@ def _moment(epoch_ms: int) -> datetime:
 
 
 def dashboard_read() -> Dashboard:
-    """Read it all: two round trips to Redis for the house, one for the zones, and one query."""
+    """Read it all: two round trips to Redis for the house, one for the zones, and four queries."""
     now_ms = int(time.time() * 1000)
     first = _replies(
         [
@@ -148,6 +176,7 @@ def dashboard_read() -> Dashboard:
         gates=_known(board, _gates),
         jobs=_known(jobs, lambda reply: jobs_health(job_store.jobs_read(reply), now=_moment(now_ms))),
         drift=_known(reconciled, _drift),
+        alerts=_alerts(),
         is_reachable=not all(isinstance(reply, Exception) for reply in first),
     )
 
@@ -239,3 +268,32 @@ def _drift(reply: Any) -> Drift | None:
     if not told:
         return None
     return Drift(int(told["drift"]), int(told["asked"]), int(told["repaired"]), _moment(int(told["at_ms"])))
+
+
+def _alerts() -> Alerts | None:
+    try:
+        is_open = AlertEvent.objects.filter(closed_at=None)
+        badness = Case(
+            *(When(severity=one, then=Value(rank)) for rank, one in enumerate(Severity.values)),
+            default=Value(0),
+            output_field=IntegerField(),
+        )
+        worst = list(is_open.alias(badness=badness).order_by("-badness", "-opened_at", "-pk")[:TOP])
+        failing = list(AlertChannel.objects.filter(enabled=True, failures__gt=0)[:TOP])
+        return Alerts(is_open.count(), [_open_alert(event) for event in worst], failing)
+    except DatabaseError as error:
+        logger.warning("the dashboard cannot read alerts: %s", error)
+        return None
+
+
+def _open_alert(event: AlertEvent) -> OpenAlert:
+    return OpenAlert(
+        event_id=event.pk,
+        rule=event.rule_name,
+        place=event.place,
+        place_ko=event.place_ko,
+        severity=event.severity,
+        severity_words=event.get_severity_display(),
+        value=value_text(event.kind, event.last_value),
+        since=event.opened_at,
+    )

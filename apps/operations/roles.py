@@ -32,7 +32,8 @@ OPERATOR = Role(
         | {"streams.feature_stream"}
         | _SEND_AWAY
         | _rights("waitingroom", "zone", "view add change")
-        | _rights("operations", "alertrule alertchannel", "view add change")
+        | _rights("waitingroom", "zonechange zonemanager", "view")
+        | _rights("operations", "alertrule alertchannel", "view add change delete")
         | _rights("operations", "alertevent", "view")
         | {"admin.view_logentry"}
     ),

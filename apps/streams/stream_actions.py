@@ -5,11 +5,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -76,27 +74,33 @@ class StreamActions(ModelAdmin):
         if not live:
             self.message_user(request, _("None of the chosen streams is live."), messages.WARNING)
             return None
-        if "confirmed" not in request.POST:
-            return self._ask_to_end(request, live)
-        ended = 0
+        form = ReasonForm.of(request)
+        if not form.is_valid():
+            return self._ask_to_end(request, live, form)
+        ended, reason = 0, form.cleaned_data["reason"]
         for stream in live:
             if services.stream_end(stream=stream):
                 ended += 1
-                self.log_change(request, stream, _("Ended from the list of streams."))
+                self.log_change(request, stream, f"{_('Ended from the list of streams.')} {reason}".strip())
         text = ngettext("%(count)d stream ended.", "%(count)d streams ended.", ended) % {"count": ended}
         self.message_user(request, text, messages.SUCCESS)
         return None
 
-    def _ask_to_end(self, request: HttpRequest, live: list[Stream]) -> HttpResponse:
+    def _ask_to_end(self, request: HttpRequest, live: list[Stream], form: ActionForm) -> HttpResponse:
         counts = selectors.counts_or_none([stream.pk for stream in live])
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("End these streams?"),
-            "opts": self.model._meta,
-            "rows": [(stream, counts[stream.pk].current if stream.pk in counts else UNKNOWN) for stream in live],
-            "checkbox_name": ACTION_CHECKBOX_NAME,
-        }
-        return TemplateResponse(request, "admin/streams/stream/end_confirmation.html", context)
+        warning = _("Everyone who watches is told that the stream has ended. An ended stream cannot be opened again.")
+        viewers = {stream: counts[stream.pk].current if stream.pk in counts else UNKNOWN for stream in live}
+        return action_page(
+            self,
+            request,
+            action="end_streams",
+            rows=live,
+            notes={stream: _("watching now: %(viewers)s") % {"viewers": count} for stream, count in viewers.items()},
+            form=form,
+            title=_("End these streams?"),
+            warning=warning,
+            button=_("End them"),
+        )
 
     @action(description=gettext_lazy("Start the chosen streams again"), permissions=["add"])
     def start_again(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:

@@ -9,19 +9,16 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
-from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
+from django.utils.translation import gettext_lazy
+from unfold.decorators import display
 from unfold.views import ChangeList
 
 from apps.accounts.models import User
@@ -29,8 +26,7 @@ from apps.accounts.models import User
 from . import manager_admin as manager_admin
 from . import selectors, services
 from .models import Zone, ZoneMode
-
-UNKNOWN = "—"
+from .admin_actions import UNKNOWN, ZoneActions
 
 
 class VersionInput(forms.HiddenInput):
@@ -72,7 +68,7 @@ class ZoneChangeList(ChangeList):
 
 
 @admin.register(Zone)
-class ZoneAdmin(ModelAdmin):
+class ZoneAdmin(ZoneActions):
     """Doors and their lines."""
 
     list_display = (
@@ -92,7 +88,6 @@ class ZoneAdmin(ModelAdmin):
     list_per_page = 50
     search_fields = ("zone_id", "name", "name_ko", "app", "screen")
     ordering = ("app", "screen", "zone_id")
-    actions = ("pause", "open", "clear_line")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ZoneChangeList
@@ -177,75 +172,3 @@ class ZoneAdmin(ModelAdmin):
     @display(description=gettext_lazy("entered in the last minute"))
     def entering(self, obj: Any) -> int | str:
         return obj.line_now.entering if obj.line_now else UNKNOWN
-
-    # --- actions ------------------------------------------------------------------------------------------------------
-
-    @action(description=gettext_lazy("Pause the chosen zones"), permissions=["change"])
-    def pause(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
-        """Lines stand still; those who come get in line."""
-        warning = _("Nobody is let in until you open them again. Everybody keeps their place.")
-        return self._mode_set(request, queryset, "pause", ZoneMode.PAUSED, (_("Pause these zones?"), warning))
-
-    @action(description=gettext_lazy("Open the chosen zones"), permissions=["change"])
-    def open(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
-        """Lines move again."""
-        warning = _("Lines move on, and where nobody waits people enter at once.")
-        return self._mode_set(request, queryset, "open", ZoneMode.OPEN, (_("Open these zones?"), warning))
-
-    @action(description=gettext_lazy("Clear the lines of the chosen zones"), permissions=["change"])
-    def clear_line(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
-        """Everybody who waits loses their place and begins anew."""
-        if "confirmed" not in request.POST:
-            warning = _("Everybody who waits loses their place and starts at the end of a new line.")
-            return self._ask(request, queryset, "clear_line", (_("Clear these lines?"), warning))
-        cleared = 0
-        for zone in queryset:
-            services.zone_clear(actor=cast(User, request.user), zone_id=zone.pk)
-            self.log_change(request, zone, _("Line cleared from the list of zones."))
-            cleared += 1
-        text = ngettext("%(count)d line cleared.", "%(count)d lines cleared.", cleared) % {"count": cleared}
-        self.message_user(request, text, messages.SUCCESS)
-        return None
-
-    def _mode_set(
-        self, request: HttpRequest, queryset: QuerySet[Zone], name: str, mode: ZoneMode, question: tuple[str, str]
-    ) -> HttpResponse | None:
-        zones = list(queryset.exclude(mode=mode))
-        if not zones:
-            self.message_user(request, _("The chosen zones are in that mode already."), messages.WARNING)
-            return None
-        if "confirmed" not in request.POST:
-            return self._ask(request, queryset.exclude(mode=mode), name, question)
-        changed = 0
-        for zone in zones:
-            try:
-                services.zone_update(
-                    actor=cast(User, request.user), zone_id=zone.pk, expected_version=zone.version, mode=mode
-                )
-            except (services.Conflict, Zone.DoesNotExist):
-                text = _("%(zone)s was changed by somebody else just now; look again.") % {"zone": zone}
-                self.message_user(request, text, messages.WARNING)
-                continue
-            self.log_change(request, zone, _("Mode set from the list of zones: %(mode)s") % {"mode": mode.label})
-            changed += 1
-        if changed:
-            text = ngettext("%(count)d zone changed.", "%(count)d zones changed.", changed) % {"count": changed}
-            self.message_user(request, text, messages.SUCCESS)
-        return None
-
-    def _ask(
-        self, request: HttpRequest, queryset: QuerySet[Zone], name: str, question: tuple[str, str]
-    ) -> HttpResponse:
-        zones = list(queryset)
-        lines = selectors.lines_now([zone.pk for zone in zones])
-        title, warning = question
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "warning": warning,
-            "opts": self.model._meta,
-            "rows": [(zone, lines[zone.pk].waiting if zone.pk in lines else UNKNOWN) for zone in zones],
-            "action": name,
-            "checkbox_name": ACTION_CHECKBOX_NAME,
-        }
-        return TemplateResponse(request, "admin/waitingroom/zone/action_confirmation.html", context)

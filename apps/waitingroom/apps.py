@@ -8,5 +8,5 @@ class WaitingRoomConfig(AppConfig):
     """Zones, and the lines before them."""
 
     name = "apps.waitingroom"
-    verbose_name = _("waiting room")
+    verbose_name = _("Waiting room")
     default_auto_field = "django.db.models.BigAutoField"

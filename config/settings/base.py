@@ -184,6 +184,8 @@ LOGOUT_REDIRECT_URL = "streams:directory"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ko", _("Korean"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+# Dates as operators write them, the same in both languages.
+FORMAT_MODULE_PATH = ["config.formats"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Asia/Seoul"
@@ -203,8 +205,11 @@ UNFOLD = {
     "SITE_TITLE": "Fullhouse",
     "SITE_HEADER": "Fullhouse",
     "SITE_SYMBOL": "stadium",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "apps.operations.admin_sidebar.icon"}],
     "SITE_URL": "/",
     "SHOW_LANGUAGES": True,
+    "SIDEBAR": {"navigation": "apps.operations.admin_sidebar.sidebar"},
+    "STYLES": ["apps.operations.admin_sidebar.style"],
     "DASHBOARD_CALLBACK": "apps.operations.dashboard_views.dashboard_context",
 }
 

@@ -15,6 +15,7 @@ from django.test import Client
 from apps.accounts.services import operator_ensure, user_register
 from apps.operations.admin import AlertChannelForm
 from apps.operations.alert_address import address_open
+from apps.operations.alert_kinds import AlertKind
 from apps.operations.alert_sending import channels_send
 from apps.operations.models import AlertChannel, AlertEvent, AlertRule
 from tests.operations.alert_stage import NOON, Endpoint, channel_make, endpoint_open, look, rule_make
@@ -50,6 +51,10 @@ def form(**fields: Any) -> dict[str, Any]:
 def rule_form(**fields: Any) -> dict[str, Any]:
     usual = {"name": "drift", "kind": "drift", "severity": "warning", "enabled": "on", "calm_s": 60}
     return {**usual, "repeat_minutes": 30, "time_zone": "Asia/Seoul", **fields}
+
+
+def traces() -> set[str]:
+    return {entry.get_change_message() for entry in LogEntry.objects.all()}
 
 
 def errors(response: Any) -> dict[str, list[str]]:
@@ -136,6 +141,7 @@ def test_a_channel_is_tried_from_its_page(desk: Client, endpoint: Endpoint) -> N
     shown = desk.get(CHANNELS).content.decode()
     assert "ops did not take the test notice: " in shown
     assert "s3cr3t" not in shown
+    assert {"Test notice sent.", "Test notice not taken."} <= traces()
 
 
 def test_a_new_channel_is_saved_and_tried(desk: Client, endpoint: Endpoint) -> None:
@@ -171,6 +177,8 @@ def test_chosen_channels_are_tried_from_the_list(desk: Client, endpoint: Endpoin
     response = desk.post(CHANNELS, {"action": "test_chosen", "_selected_action": [one.pk for one in chosen]})
     assert (response.status_code, len(endpoint.taken)) == (302, 2)
     assert said(response) == ["chat took the test notice.", "ops took the test notice."]
+    assert LogEntry.objects.count() == 2
+    assert traces() == {"Test notice sent."}
 
 
 # --- rules --------------------------------------------------------------------------------------------------------
@@ -196,6 +204,26 @@ def test_a_rule_that_makes_no_sense_is_refused(desk: Client) -> None:
         "quiet_to": ["Enter both ends of the quiet hours, or neither."],
     }
     assert AlertRule.objects.count() == 0
+
+
+def test_the_usual_rules_are_added_once(desk: Client) -> None:
+    channels = [channel_make(), channel_make(name="chat")]
+    channel_make(name="unused", enabled=False)
+    own = rule_make(name="my drift", limit=7)
+    page = desk.get(f"{RULES}usual/").content.decode()
+    assert "A line forms" in page
+    assert "Viewer counts drift" not in page
+    assert AlertRule.objects.count() == 1  # asked first
+    desk.post(f"{RULES}usual/")
+    made = AlertRule.objects.exclude(pk=own.pk)
+    assert sorted(made.values_list("kind", flat=True)) == sorted(set(AlertKind.values) - {"drift"})
+    assert all(set(rule.channels.all()) == set(channels) for rule in made)
+    assert all((rule.limit, rule.limit_used) == (None, rule.facts.limit) for rule in made)
+    assert LogEntry.objects.count() == len(AlertKind) - 1
+    response = desk.get(f"{RULES}usual/")
+    assert (response.status_code, said(response)) == (302, ["7 rules added.", "There is a rule of every kind already."])
+    desk.post(f"{RULES}usual/")
+    assert AlertRule.objects.count() == len(AlertKind)
 
 
 def test_the_list_of_rules(desk: Client) -> None:

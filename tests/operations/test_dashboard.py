@@ -17,6 +17,7 @@ from apps.streams.models import Stream
 from apps.streams.services import stream_update
 from apps.waitingroom import services as zones
 from tests.analytics.house import stream_make
+from tests.operations.alert_stage import channel_make, look, rule_make
 from tests.services.redis_server import RedisServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -71,6 +72,30 @@ def test_the_house_at_a_glance(redis_url: str):
     assert house.zones.total == 1
 
 
+def test_open_alerts_stand_worst_first_and_channels_that_fail_are_named(desk: Client, redis_url: str):
+    bad = channel_make(name="night", failures=2, last_error="nobody listens")
+    channel_make(name="day")
+    channel_make(name="unused", enabled=False, failures=9, last_error="gone")
+    rule_make(bad, name="small", limit=10)
+    rule_make(name="large", limit=100, severity="critical")
+    rule_make(name="calm", limit=1_000)
+    look(0, 200)
+    alerts = dashboard_read().alerts
+    assert alerts is not None
+    assert [(one.rule, one.severity, one.value) for one in alerts.worst] == [
+        ("large", "critical", "200"),
+        ("small", "warning", "200"),
+    ]
+    assert (alerts.total, alerts.failing) == (2, [bad])
+    page = desk.get("/admin/").content.decode()
+    assert "Notices do not reach night: nobody listens" in page
+    assert "gone" not in page
+    look(15, 0)
+    over = dashboard_read().alerts
+    assert over is not None
+    assert (over.total, over.worst) == (0, [])
+
+
 def test_it_costs_a_few_commands_however_large_the_house(
     redis_url: str, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ):
@@ -82,7 +107,7 @@ def test_it_costs_a_few_commands_however_large_the_house(
     dashboard_read()
     client: Any = sync_client()
     before = client.info("stats")["total_commands_processed"]
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(4):
         dashboard_read()
     # 7 in the first call, 1 + 10 for the streams, 3 for the servers, 1 for the zones; and INFO itself. What two
     # scripts do inside of Redis is counted, too.
@@ -141,7 +166,12 @@ def test_titles_are_text_and_nothing_else(desk: Client, redis_url: str):
     stream_update(stream=stream, title="<script>alert(1)</script>", category=stream.category)
     seat(stream, 5)
     zones.zone_create(actor=None, zone_id="door", name="<b>Door</b>", per_minute=60)
+    channel_make(name="<i>chat</i>", failures=1, last_error="<u>no</u>")
+    rule_make(name="<s>drift</s>")
+    look(0, 200)
     for path in (FIGURES, "/admin/"):
         page = desk.get(path).content.decode()
         assert "<script>alert" not in page
         assert "<b>Door" not in page
+        assert [tag for tag in ("<i>chat", "<u>no", "<s>drift") if tag in page] == []
+        assert "&lt;i&gt;chat" in page

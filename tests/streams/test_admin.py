@@ -81,7 +81,7 @@ def test_the_end_is_asked_first(desk: Client, house: PlainAudience, new_stream: 
     response = act(desk, "end_streams", one, two)
     assert response.status_code == 200
     assert "One" in response.content.decode()
-    assert dict(response.context["rows"]) == {one: 42, two: 0}
+    assert dict(response.context["rows"]) == {one: "watching now: 42", two: "watching now: 0"}
     assert Stream.objects.filter(status="live").count() == 2
     assert logged() == []
 
@@ -91,12 +91,14 @@ def test_a_confirmed_end_closes_the_chosen_ones_and_logs_each(
 ):
     one, two, stays = new_stream("One"), new_stream("Two"), new_stream("Stays")
     house.seat(one, 42, peak=50, total=99)
-    response = act(desk, "end_streams", one, two, confirmed="yes")
+    response = act(desk, "end_streams", one, two, confirmed="yes", reason="Copyright")
     assert (response.status_code, said(response)) == (302, ["2 streams ended."])
     assert list(Stream.objects.filter(status="live")) == [stays]
     one.refresh_from_db()
     assert (one.peak_viewers, one.total_viewers) == (50, 99)
-    assert set(logged()) == {(CHANGE, str(ended.pk), "Ended from the list of streams.") for ended in (one, two)}
+    assert set(logged()) == {
+        (CHANGE, str(ended.pk), "Ended from the list of streams. Copyright") for ended in (one, two)
+    }
     assert LogEntry.objects.count() == 2
 
 

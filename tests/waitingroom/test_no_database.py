@@ -13,6 +13,7 @@ PEOPLES_PREFIXES = ("manage", "report")
 PEOPLES_OTHERS = {
     "__init__",
     "admin",
+    "admin_actions",
     "apps",
     "audit",
     "changes",

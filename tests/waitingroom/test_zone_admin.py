@@ -15,7 +15,7 @@ from apps.accounts.services import operator_ensure, user_register
 from apps.realtime import redis
 from apps.streams.services import broadcaster_ensure, category_ensure, stream_start
 from apps.waitingroom import selectors, services
-from apps.waitingroom.models import Zone
+from apps.waitingroom.models import Zone, ZoneChange
 from tests.services.redis_server import RedisServer
 from tests.waitingroom.zones import ask, crowd_join, line_of, told, zone_make
 
@@ -290,14 +290,14 @@ def test_an_action_is_asked_first(desk: Client, name: str) -> None:
     crowd_join(zone, 25)
     response = act(desk, name, zone)
     assert response.status_code == 200
-    assert dict(response.context["rows"]) == {zone: 25}
+    assert response.context["rows"] == [(zone, "concert, waiting now: 25")]
     assert f'name="action" value="{name}"' in response.content.decode()
     assert (row().rules(), logged()) == (zone.rules(), [])
 
 
 def test_zones_are_paused_and_opened(desk: Client) -> None:
     one, two, other = zone_make("one"), zone_make("two", mode="blocked"), zone_make("other")
-    response = act(desk, "pause", one, two, confirmed="yes")
+    response = act(desk, "pause", one, two, confirmed="yes", reason="Too many")
     assert (response.status_code, said(response)) == (302, ["2 zones changed."])
     assert [row(zone.pk).mode for zone in (one, two, other)] == ["paused", "paused", "open"]
     assert {zone_id: rules.mode.value for zone_id, rules in told().items()} == {
@@ -305,8 +305,9 @@ def test_zones_are_paused_and_opened(desk: Client) -> None:
         "two": "paused",
         "other": "open",
     }
-    message = "Mode set from the list of zones: Paused: the line stands still"
+    message = "Mode set from the list of zones: Paused: the line stands still. Too many"
     assert sorted(logged()) == [(CHANGE, "one", message), (CHANGE, "two", message)]
+    assert set(ZoneChange.objects.filter(action="changed").values_list("why", flat=True)) == {"Too many"}
     act(desk, "open", one, confirmed="yes")
     assert [row(zone.pk).mode for zone in (one, two, other)] == ["open", "paused", "open"]
 
@@ -322,12 +323,23 @@ def test_lines_are_cleared(desk: Client) -> None:
     one, other = zone_make("one", per_minute=10), zone_make("other", per_minute=10)
     for zone in (one, other):
         crowd_join(zone, 25)
-    response = act(desk, "clear_line", one, confirmed="yes")
+    for typed in ("", "other", "one other", "one one two"):
+        assert act(desk, "clear_line", one, confirmed="yes", typed=typed).status_code == 200
+    before = line_of("one")
+    assert before is not None
+    assert (before.waiting, row("one").epoch, logged()) == (15, one.epoch, [])
+    response = act(desk, "clear_line", one, confirmed="yes", typed=" one ", reason="Bots")
     assert (response.status_code, said(response)) == (302, ["1 line cleared."])
     lines = line_of("one"), line_of("other")
     assert [line.waiting for line in lines if line] == [0, 15]
     assert (row("one").epoch > one.epoch, row("other").epoch) == (True, other.epoch)
-    assert logged() == [(CHANGE, "one", "Line cleared from the list of zones.")]
+    assert logged() == [(CHANGE, "one", "Line cleared from the list of zones. Bots")]
+    assert ZoneChange.objects.get(action="cleared").why == "Bots"
+
+
+def test_several_lines_are_cleared_when_all_are_named(desk: Client) -> None:
+    zones = [zone_make(name) for name in ("one", "two")]
+    assert said(act(desk, "clear_line", *zones, confirmed="yes", typed="two, one")) == ["2 lines cleared."]
 
 
 def test_who_may_only_look_changes_nothing(client: Client) -> None:

@@ -1,0 +1,129 @@
+"""What operators do to zones from their list in a hurry. Each is asked first, and leaves who, what and why behind."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from apps.accounts.action_pages import ActionForm, ReasonForm, action_page
+from apps.accounts.models import User
+
+from . import selectors, services
+from .models import Zone, ZoneMode
+
+UNKNOWN = "—"
+
+
+class ClearForm(ReasonForm):
+    """That these lines and no others are meant, and why."""
+
+    typed = forms.CharField(
+        label=gettext_lazy("Type the ids of these zones"),
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=gettext_lazy("With a space between them if they are several."),
+    )
+    field_order = ("typed", "reason")
+
+    def __init__(self, *args: Any, zones: Sequence[Zone], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ids = {zone.pk for zone in zones}
+
+    def clean_typed(self) -> str:
+        """As they are, in any order."""
+        typed: str = self.cleaned_data["typed"]
+        if set(re.split(r"[\s,]+", typed.strip())) != self.ids:
+            raise forms.ValidationError(_("These are not the ids of the chosen zones."))
+        return typed
+
+
+class ZoneActions(ModelAdmin):
+    """The actions of the zones' admin."""
+
+    actions = ("pause", "open", "clear_line")
+
+    @action(description=gettext_lazy("Pause the chosen zones"), permissions=["change"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
+        """Lines stand still; those who come get in line."""
+        warning = _("Nobody is let in until you open them again. Everybody keeps their place.")
+        return self._mode_set(request, queryset, "pause", ZoneMode.PAUSED, (_("Pause these zones?"), warning))
+
+    @action(description=gettext_lazy("Open the chosen zones"), permissions=["change"])
+    def open(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
+        """Lines move again."""
+        warning = _("Lines move on, and where nobody waits people enter at once.")
+        return self._mode_set(request, queryset, "open", ZoneMode.OPEN, (_("Open these zones?"), warning))
+
+    @action(description=gettext_lazy("Clear the lines of the chosen zones"), permissions=["change"])
+    def clear_line(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
+        """Everybody who waits loses their place and begins anew."""
+        zones = list(queryset)
+        form = ClearForm(request.POST if "confirmed" in request.POST else None, zones=zones)
+        if not form.is_valid():
+            warning = _("Everybody who waits loses their place and starts at the end of a new line.")
+            return self._ask(request, zones, "clear_line", (_("Clear these lines?"), warning), form)
+        why, cleared = form.cleaned_data["reason"], 0
+        for zone in zones:
+            services.zone_clear(actor=cast(User, request.user), zone_id=zone.pk, why=why)
+            self.log_change(request, zone, f"{_('Line cleared from the list of zones.')} {why}".strip())
+            cleared += 1
+        text = ngettext("%(count)d line cleared.", "%(count)d lines cleared.", cleared) % {"count": cleared}
+        self.message_user(request, text, messages.SUCCESS)
+        return None
+
+    def _mode_set(
+        self, request: HttpRequest, queryset: QuerySet[Zone], name: str, mode: ZoneMode, question: tuple[str, str]
+    ) -> HttpResponse | None:
+        zones = list(queryset.exclude(mode=mode))
+        if not zones:
+            self.message_user(request, _("The chosen zones are in that mode already."), messages.WARNING)
+            return None
+        form = ReasonForm.of(request)
+        if not form.is_valid():
+            return self._ask(request, zones, name, question, form)
+        why, changed = form.cleaned_data["reason"], 0
+        for zone in zones:
+            try:
+                services.zone_update(
+                    actor=cast(User, request.user), zone_id=zone.pk, expected_version=zone.version, why=why, mode=mode
+                )
+            except (services.Conflict, Zone.DoesNotExist):
+                text = _("%(zone)s was changed by somebody else just now; look again.") % {"zone": zone}
+                self.message_user(request, text, messages.WARNING)
+                continue
+            done = _("Mode set from the list of zones: %(mode)s") % {"mode": mode.label}
+            self.log_change(request, zone, f"{done}. {why}" if why else done)
+            changed += 1
+        if changed:
+            text = ngettext("%(count)d zone changed.", "%(count)d zones changed.", changed) % {"count": changed}
+            self.message_user(request, text, messages.SUCCESS)
+        return None
+
+    def _ask(
+        self, request: HttpRequest, zones: list[Zone], name: str, question: tuple[str, str], form: ActionForm
+    ) -> HttpResponse:
+        lines = selectors.lines_now([zone.pk for zone in zones])
+        waiting = {zone: lines[zone.pk].waiting if zone.pk in lines else UNKNOWN for zone in zones}
+        title, warning = question
+        return action_page(
+            self,
+            request,
+            action=name,
+            rows=zones,
+            notes={
+                zone: _("%(zone)s, waiting now: %(waiting)s") % {"zone": zone.pk, "waiting": count}
+                for zone, count in waiting.items()
+            },
+            form=form,
+            title=title,
+            warning=warning,
+            button=_("Yes, do it"),
+        )
