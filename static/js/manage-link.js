@@ -9,14 +9,16 @@ import { fill, number, since } from "./format.js";
 import { LiveSocket } from "./socket.js";
 
 const OLD_AFTER_MS = 4_000; // the server speaks once a second
+const FORBIDDEN = 4403;
 
 /**
  * @param {object} options
  * @param {HTMLElement} options.page carries `data-link`
  * @param {string} options.path of the socket
  * @param {(frame: object) => void} options.onFrame
+ * @param {boolean} [options.isOpenToAll] whether the page, unlike its socket, is there for those who may see nothing on it
  */
-export function follow({ page, path, onFrame }) {
+export function follow({ page, path, onFrame, isOpenToAll = false }) {
   const box = page.querySelector("[data-state-box]");
   const texts = box.dataset;
   const state = box.querySelector("[data-state]");
@@ -44,11 +46,12 @@ export function follow({ page, path, onFrame }) {
   }
 
   /** Refused: is it us who may not any more, or the session, or did the server only change its mind? */
-  async function renew() {
+  async function renew(code) {
     try {
       const answer = await fetch(location.pathname, { method: "HEAD", redirect: "manual" });
       if (answer.type === "opaqueredirect") return "signedOut";
       if (answer.status === 404 || answer.status === 403) return "gone";
+      if (code === FORBIDDEN && isOpenToAll) return "gone";
     } catch {
       // no network: the next attempt asks again
     }

@@ -155,6 +155,7 @@ let isFirst = true;
 follow({
   page,
   path: "/ws/manage/wall/",
+  isOpenToAll: true,
   onFrame(frame) {
     if (frame.type !== "wall") return;
     const gone = frame.whole ? [...cards.keys()].filter((id) => !frame.rows.some((row) => row.zone_id === id)) : frame.gone;

@@ -61,7 +61,8 @@ export class LiveSocket {
    * @param {(state: object) => void} options.onState see the module's description
    * @param {() => object | null} options.probe a frame that makes the server answer
    * @param {() => object | null} [options.hello] a frame to send first on each connection
-   * @param {() => Promise<string | null>} [options.renew] fetches a new token; resolves to a reason to stop, or null
+   * @param {(code: number) => Promise<string | null>} [options.renew] fetches a new token after a refusal with this
+   *   close code; resolves to a reason to stop, or null
    */
   constructor({ address, onFrame, onState, probe, hello = () => null, renew = null }) {
     Object.assign(this, { address, onFrame, onState, probe, hello, renew });
@@ -128,7 +129,7 @@ export class LiveSocket {
     if (code in FINAL) return this.#stop(FINAL[code]);
     if (this.renew && (code === CLOSE.tokenInvalid || code === CLOSE.tokenOfAnother)) {
       this.onState({ name: "connecting" });
-      const reason = await this.renew();
+      const reason = await this.renew(code);
       if (reason) return this.#stop(reason);
       // A first fresh token deserves a prompt try; a server that keeps refusing gets the usual distance.
       if (this.#attempts++ === 0) return this.#connect();

@@ -10,10 +10,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from apps.accounts.models import User
 from apps.accounts.viewers import BROWSER_COOKIE
 from apps.audience.tokens import viewer_token_make
 from apps.operations.preparation import translations_compile
@@ -76,6 +79,13 @@ class Person:
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.text} {message.location.get('url', '')}")
+
+    def sign_in(self, user: User) -> None:
+        """As the sign-in page does, without its keyboard."""
+        desk = Client()
+        desk.force_login(user)
+        cookie = desk.cookies[settings.SESSION_COOKIE_NAME]
+        self.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": self.base_url}])
 
     def visit(self, path: str) -> Page:
         """Open a new tab."""
