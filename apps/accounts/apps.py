@@ -7,4 +7,4 @@ from django.utils.translation import gettext_lazy as _
 class AccountsConfig(AppConfig):
     name = "apps.accounts"
     default_auto_field = "django.db.models.BigAutoField"
-    verbose_name = _("People")
+    verbose_name = _("Accounts")

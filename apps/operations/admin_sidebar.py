@@ -87,7 +87,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
-            "title": _("People"),
+            "title": _("Accounts"),
             "items": [
                 _list(_("Users"), "person", "accounts.user"),
                 _list(_("Roles"), "shield_person", "auth.group"),

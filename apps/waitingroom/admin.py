@@ -25,8 +25,8 @@ from apps.accounts.models import User
 
 from . import manager_admin as manager_admin
 from . import selectors, services
-from .models import Zone, ZoneMode
 from .admin_actions import UNKNOWN, ZoneActions
+from .models import Zone, ZoneMode
 
 
 class VersionInput(forms.HiddenInput):
