@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Boxes
 
 from . import ports, services
 from .action_pages import ActionForm, EndField, ReasonForm, action_page
@@ -69,6 +70,7 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
     actions = ("ban_users", "unban_users", "disconnect_users")
     actions_detail = ("ban_one", "disconnect_one")
     readonly_fields = ("banned_at", "banned_until", "ban_reason")
+    filter_horizontal = ()
     fieldsets = (
         *DjangoUserAdmin.fieldsets[:1],  # type: ignore[index]  # Django declares it Optional, and sets it
         (gettext_lazy("Personal info"), {"fields": ("display_name", "first_name", "last_name", "email")}),
@@ -79,6 +81,9 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
     def number_of(self, term: str) -> int | None:
         """Also as viewers are called."""
         return super().number_of(term.removeprefix("u"))
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, **{**kwargs, "widget": Boxes()})
 
     # --- who may do what ----------------------------------------------------------------------------------------------
 
@@ -207,6 +212,11 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     """Groups of rights."""
+
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_manytomany(db_field, request, **{**kwargs, "widget": Boxes()})
 
 
 @admin.register(LogEntry)

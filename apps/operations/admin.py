@@ -94,6 +94,13 @@ class AlertChannelAdmin(ModelAdmin):
             return "fails", _("fails")
         return ("works", _("works")) if obj.last_sent_at else ("unused", _("nothing sent yet"))
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the test, too, which the theme shows beside what is there already only."""
+        shown = {"actions_submit_line": self.get_actions_submit_line(request, 0)}
+        return super().add_view(request, form_url, {**(extra_context or {}), **shown})
+
     def save_model(self, request: HttpRequest, obj: AlertChannel, form: ModelForm, change: bool) -> None:
         if not change:
             super().save_model(request, obj, form, change)

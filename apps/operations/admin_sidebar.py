@@ -25,6 +25,11 @@ def style(request: HttpRequest) -> str:
     return static("css/admin.css")
 
 
+def script(request: HttpRequest) -> str:
+    """What is ours in how the admin works."""
+    return static("js/admin.js")
+
+
 def alerts_firing(request: HttpRequest) -> str:
     """How many alerts are open; nothing if none is."""
     found = caches["moment"].get("alerts:firing")

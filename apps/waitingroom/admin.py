@@ -51,6 +51,7 @@ class ZoneRowForm(ModelForm):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.show_hidden_initial = True
+            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
 
 
 class ZoneChangeList(ChangeList):

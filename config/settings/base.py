@@ -210,6 +210,7 @@ UNFOLD = {
     "SHOW_LANGUAGES": True,
     "SIDEBAR": {"navigation": "apps.operations.admin_sidebar.sidebar"},
     "STYLES": ["apps.operations.admin_sidebar.style"],
+    "SCRIPTS": ["apps.operations.admin_sidebar.script"],
     "DASHBOARD_CALLBACK": "apps.operations.dashboard_views.dashboard_context",
 }
 

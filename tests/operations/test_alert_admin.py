@@ -145,6 +145,7 @@ def test_a_channel_is_tried_from_its_page(desk: Client, endpoint: Endpoint) -> N
 
 
 def test_a_new_channel_is_saved_and_tried(desk: Client, endpoint: Endpoint) -> None:
+    assert f'name="{TEST_ONE}"' in desk.get(f"{CHANNELS}add/").content.decode()
     desk.post(f"{CHANNELS}add/", form(address=endpoint.url, **{TEST_ONE: "1"}))
     assert endpoint.titles == ["Fullhouse: Test notice"]
     assert AlertChannel.objects.get().last_sent_at is not None
