@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from . import rules
 from .manage_forms import CountField, MomentField, VersionedForm
 from .manager_models import Role
-from .models import FailMode, ZoneMode
+from .models import FailMode, Zone, ZoneMode
 from .reports import LONGEST
 
 
@@ -68,6 +68,7 @@ class CreateForm(forms.Form):
     zone_id = forms.CharField(
         label=gettext_lazy("Id"),
         max_length=64,
+        validators=Zone._meta.get_field("zone_id").validators,
         help_text=gettext_lazy("Letters, digits, _ and -, as apps send it. It cannot be changed later."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )

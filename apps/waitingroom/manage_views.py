@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -26,6 +27,8 @@ from .templatetags.manage import figure, seconds
 from .wall import WallRow
 
 CHANGES_PER_PAGE = 50
+# Cards that the wall is drawn with, and by which it grows: more than a screen holds, few enough to be there at once.
+CARDS_AT_ONCE = 60
 
 
 def person(request: HttpRequest) -> User:
@@ -44,7 +47,6 @@ class Card:
     address: str = ""
     name: str = ""
     where: str = ""
-    app: str = ""
     mode: str = ""
     mode_name: str = ""
     waiting: str = ""
@@ -55,7 +57,6 @@ class Card:
     wait: str = ""
     health: str = "ok"
     health_words: str = ""
-    sought: str = ""
 
 
 # What the page's script makes a card of for a zone that comes while the page is open.
@@ -66,14 +67,20 @@ BLANK = Card()
 @login_required
 @require_safe
 def wall(request: HttpRequest) -> HttpResponse:
-    """All of somebody's zones, most trouble first, or those that they look for."""
+    """Somebody's zones, most trouble first, or those that they look for: the first ones, or ?all of them.
+
+    The page's script draws the others when they come into sight.
+    """
     user = person(request)
     rows = manage_selectors.wall_now(user)
     form = SiftForm(request.GET)
     sift = form.cleaned_data if form.is_valid() else {"q": "", "app": "", "mode": ""}
     shown = [row for row in rows if _is_sought(row, sift)]
+    drawn = shown if "all" in request.GET else shown[:CARDS_AT_ONCE]
     context = {
-        "cards": _cards(shown),
+        "cards": _cards(drawn),
+        "rest": len(shown) - len(drawn),
+        "all_address": f"?{urlencode({**{name: text for name, text in sift.items() if text}, 'all': 1})}",
         "total": len(rows),
         "waiting": figure(sum(row.waiting for row in rows)),
         "troubled": sum(row.health != "ok" for row in rows),
@@ -83,7 +90,7 @@ def wall(request: HttpRequest) -> HttpResponse:
         "may_create": apps_to_create_in(user) != [],
         "labels": {"waiting": _("Waiting"), "rate": _("Entered a minute"), "wait": _("Longest wait")},
         "blank": BLANK,
-        "script": {**words_for_scripts(), "of": _("of {n}"), "base": reverse("manage:wall")},
+        "script": {**words_for_scripts(), "of": _("of {n}"), "base": reverse("manage:wall"), "step": CARDS_AT_ONCE},
     }
     return render(request, "manage/wall.html", context)
 
@@ -107,7 +114,6 @@ def _cards(rows: Iterable[WallRow]) -> list[Card]:
             address=f"{base}zones/{row.zone_id}/",
             name=row.name_ko if is_korean and row.name_ko else row.name,
             where=" · ".join(part for part in (row.zone_id, row.app, row.screen) if part),
-            app=row.app,
             mode=row.mode,
             mode_name=modes[row.mode],
             waiting=f"{row.waiting:,}",
@@ -118,7 +124,6 @@ def _cards(rows: Iterable[WallRow]) -> list[Card]:
             wait=seconds(row.longest_wait_s),
             health=row.health,
             health_words=health_words(row),
-            sought=f"{row.zone_id} {row.name} {row.name_ko} {row.app} {row.screen}".lower(),
         )
         for row in rows
     ]

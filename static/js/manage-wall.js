@@ -1,8 +1,8 @@
 /**
- * The wall: rows change where their figures did, and change places only while nobody could be about to press one.
+ * The wall: cards change where their figures did, and change places only while nobody could be about to press one.
  *
- * The server sends what changed once a second. Rows that the search hides are kept up as well, so that they are right when
- * they come back.
+ * The server sends what changed once a second, of all zones; cards there are for the first of those that are looked for,
+ * and for more when the end of the list comes into sight.
  */
 
 import { showNumber } from "./digits.js";
@@ -17,12 +17,14 @@ const page = document.querySelector("[data-wall]");
 const list = page.querySelector("[data-rows]");
 const sift = page.querySelector("[data-sift]");
 const none = page.querySelector("[data-none]");
+const more = page.querySelector("[data-more]");
 const totals = Object.fromEntries(
   [...page.querySelectorAll("[data-total]")].map((element) => [element.dataset.total, element]),
 );
 const korean = document.documentElement.lang === "ko";
 const rows = new Map(); // zone -> what the server said last
 const cards = new Map([...list.children].map((card) => [card.dataset.zone, parts(card)]));
+let most = Math.max(config.step, cards.size); // cards
 
 /** The places in a card where something changes, found once. */
 function parts(card) {
@@ -46,21 +48,17 @@ function newCard(row) {
   const card = document.getElementById("manage-card").content.firstElementChild.cloneNode(true);
   card.dataset.zone = row.zone_id;
   card.querySelector("a").href = `${config.base}zones/${encodeURIComponent(row.zone_id)}/`;
-  list.append(card);
   const found = parts(card);
   cards.set(row.zone_id, found);
   return found;
 }
 
-function show(row) {
-  const found = cards.get(row.zone_id) ?? newCard(row);
+function show(row, found) {
   const { card } = found;
   put(found.name, (korean && row.name_ko) || row.name);
   put(found.where, [row.zone_id, row.app, row.screen].filter(Boolean).join(" · "));
-  mark(card, "app", row.app);
   mark(card, "mode", row.mode);
   mark(card, "health", row.health);
-  mark(card, "sought", `${row.zone_id} ${row.name} ${row.name_ko} ${row.app} ${row.screen}`.toLowerCase());
   card.toggleAttribute("data-over", row.entering_per_minute > row.per_minute);
   mark(found.tag, "mode", row.mode);
   put(found.tag, config.modes[row.mode]);
@@ -85,71 +83,100 @@ function sum() {
   mark(totals.troubled.parentElement, "value", String(troubled));
 }
 
-// --- the order
+// --- which cards, and in which order
 
+const compare = (a, b) => (a < b ? -1 : Number(a > b));
 const byTrouble = (a, b) =>
   b.trouble - a.trouble ||
   compare(a.app, b.app) ||
   compare(a.screen, b.screen) ||
   compare(a.zone_id, b.zone_id);
-const compare = (a, b) => (a < b ? -1 : Number(a > b));
 
-let touchedAt = 0;
-list.addEventListener("pointermove", () => (touchedAt = Date.now()));
-window.addEventListener("scroll", () => (touchedAt = Date.now()), { passive: true });
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+/** The rows that are looked for, most trouble first. */
+function sought() {
+  const data = new FormData(sift);
+  const words = data.get("q").toLowerCase().split(/\s+/).filter(Boolean);
+  const [app, mode] = [data.get("app"), data.get("mode")];
+  const fits = (row) => {
+    if ((app && row.app !== app) || (mode && row.mode !== mode)) return false;
+    const text = `${row.zone_id} ${row.name} ${row.name_ko} ${row.app} ${row.screen}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  };
+  return [...rows.values()].filter(fits).sort(byTrouble);
+}
 
-/** Put the cards in order, moving those alone that stand wrong. */
-function sort() {
-  const wanted = [...rows.values()].sort(byTrouble).map((row) => cards.get(row.zone_id).card);
-  if (wanted.every((card, index) => card === list.children[index])) return;
-  const shown = wanted.filter((card) => !card.hidden && inSight(card));
-  const before = new Map(shown.map((card) => [card, card.getBoundingClientRect().top]));
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** Have cards for the first of what is looked for, in order; those that stand right are not touched. */
+function arrange({ glides = false } = {}) {
+  const found = sought();
+  const wanted = found.slice(0, most).map((row) => {
+    if (!cards.has(row.zone_id)) show(row, newCard(row));
+    return cards.get(row.zone_id).card;
+  });
+  more.hidden = found.length <= most;
+  none.hidden = found.length > 0;
+  if (wanted.length === list.children.length && wanted.every((card, index) => card === list.children[index])) return;
+  const before = glides && !still.matches ? wanted.filter(inSight).map((card) => [card, top(card)]) : [];
+  const kept = new Set(wanted);
+  for (const [id, { card }] of cards) if (!kept.has(card)) drop(id);
   wanted.forEach((card, index) => {
     if (list.children[index] !== card) list.insertBefore(card, list.children[index] ?? null);
   });
-  if (calm.matches) return;
-  for (const [card, top] of before) {
-    const by = top - card.getBoundingClientRect().top;
+  for (const [card, at] of before) {
+    const by = at - top(card);
     if (by) card.animate([{ transform: `translateY(${by}px)` }, { transform: "none" }], GLIDE);
   }
 }
 
+const top = (card) => card.getBoundingClientRect().top;
+
 function inSight(card) {
-  const { top, bottom } = card.getBoundingClientRect();
-  return bottom > 0 && top < window.innerHeight;
+  if (!card.isConnected) return false;
+  const { top: from, bottom: to } = card.getBoundingClientRect();
+  return to > 0 && from < window.innerHeight;
 }
+
+function drop(id) {
+  cards.get(id)?.card.remove();
+  cards.delete(id);
+}
+
+let touchedAt = 0;
+list.addEventListener("pointermove", () => (touchedAt = Date.now()));
+window.addEventListener("scroll", () => (touchedAt = Date.now()), { passive: true });
 
 setInterval(() => {
   const busy = list.matches(":hover, :focus-within") || Date.now() - touchedAt < CALM_MS;
-  if (!busy && document.visibilityState === "visible" && page.dataset.link === "live") sort();
+  if (!busy && document.visibilityState === "visible" && page.dataset.link === "live") arrange({ glides: true });
 }, SORT_EVERY_MS);
 
-// --- the search
+// --- the search, and more of the list. Until the server has said what there is, both are the server's.
 
-function hideOthers() {
-  const data = new FormData(sift);
-  const words = data.get("q").toLowerCase().split(/\s+/).filter(Boolean);
-  const [app, mode] = [data.get("app"), data.get("mode")];
-  let found = 0;
-  for (const { card } of cards.values()) {
-    const { dataset } = card;
-    const fits =
-      (!app || dataset.app === app) &&
-      (!mode || dataset.mode === mode) &&
-      words.every((word) => dataset.sought.includes(word));
-    if (card.hidden === fits) card.hidden = !fits;
-    found += fits;
-  }
-  none.hidden = found > 0;
-}
-
-sift.addEventListener("submit", (event) => event.preventDefault());
+sift.addEventListener("submit", (event) => rows.size && event.preventDefault());
 sift.addEventListener("input", () => {
+  if (!rows.size) return;
   const asked = new URLSearchParams([...new FormData(sift)].filter(([, value]) => value));
   history.replaceState(null, "", asked.size ? `?${asked}` : location.pathname);
-  hideOthers();
+  most = config.step;
+  arrange();
 });
+
+const end = new IntersectionObserver(([seen]) => seen.isIntersecting && grow(), { rootMargin: "600px" });
+
+function grow() {
+  if (!rows.size || more.hidden) return;
+  most += config.step;
+  arrange();
+  end.unobserve(more); // and looked at anew: it may still be in sight
+  end.observe(more);
+}
+
+more.addEventListener("click", (event) => {
+  if (rows.size) event.preventDefault();
+  grow();
+});
+end.observe(more);
 
 let isFirst = true;
 follow({
@@ -158,22 +185,19 @@ follow({
   isOpenToAll: true,
   onFrame(frame) {
     if (frame.type !== "wall") return;
-    const gone = frame.whole ? [...cards.keys()].filter((id) => !frame.rows.some((row) => row.zone_id === id)) : frame.gone;
+    const there = frame.whole && new Set(frame.rows.map((row) => row.zone_id));
+    const gone = there ? [...rows.keys(), ...cards.keys()].filter((id) => !there.has(id)) : frame.gone;
     for (const id of gone) {
-      cards.get(id)?.card.remove();
-      cards.delete(id);
+      drop(id);
       rows.delete(id);
     }
     for (const row of frame.rows) {
       rows.set(row.zone_id, row);
-      show(row);
+      if (cards.has(row.zone_id)) show(row, cards.get(row.zone_id));
     }
-    if (frame.rows.length || gone.length) {
-      sum();
-      hideOthers();
-    }
-    // What the search left out, or came while the page was loading, is in its place from the start.
-    if (isFirst && frame.whole && !list.matches(":hover, :focus-within")) sort();
+    if (frame.rows.length || gone.length) sum();
+    // What came while the page was loading is in its place from the start; what comes later, when nobody points there.
+    if ((isFirst && frame.whole && !list.matches(":hover, :focus-within")) || list.children.length === 0) arrange();
     isFirst &&= !frame.whole;
   },
 });
