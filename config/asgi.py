@@ -17,8 +17,10 @@ from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E40
 from django.conf import settings  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
+from apps.realtime import lifecycle  # noqa: E402
 from apps.realtime.body_limit import BodyLimit  # noqa: E402
 from apps.realtime.consumers import UnknownAddressConsumer  # noqa: E402
+from apps.waitingroom.gatehouse import gatehouse  # noqa: E402
 
 NOWHERE = re_path(r"", UnknownAddressConsumer.as_asgi())
 
@@ -74,3 +76,5 @@ class WaitingRoomFirst:
 application: ProtocolTypeRouter | WaitingRoomFirst = _house()
 if settings.ROLE in ("all", "gate"):
     application = WaitingRoomFirst(application)
+    # A gate that nobody has asked yet is there all the same, and those who run zones see it.
+    lifecycle.on_start(gatehouse)

@@ -1,4 +1,4 @@
-"""Whether this process is leaving, and what must happen before it goes.
+"""What a process does when it begins to serve, whether it is leaving, and what must happen before it goes.
 
 A server that drains fails its readiness check, accepts nobody new, and then awaits every callback registered here.
 Whoever holds sockets registers one, tells its clients to come back elsewhere, and closes in batches until the deadline.
@@ -14,6 +14,19 @@ logger = logging.getLogger(__name__)
 
 _draining = False
 _callbacks: list[DrainCallback] = []
+_starts: list[Callable[[], object]] = []
+
+
+def on_start(callback: Callable[[], object]) -> None:
+    """Have this called once on the event loop of a server that begins to serve."""
+    if callback not in _starts:
+        _starts.append(callback)
+
+
+def run_start() -> None:
+    """Call what was registered."""
+    for callback in _starts:
+        callback()
 
 
 def is_draining() -> bool:

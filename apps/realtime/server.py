@@ -58,6 +58,7 @@ class DrainingServer(uvicorn.Server):
         """Serve until told to leave, then drain; uvicorn's shutdown follows."""
         address = self.listener.getsockname()
         logger.info("Worker %d serves %s:%d", os.getpid(), address[0], address[1])
+        lifecycle.run_start()
         await super().main_loop()
         lifecycle.begin_drain()
         logger.info("Worker %d drains %d connection(s)", os.getpid(), len(self.server_state.connections))

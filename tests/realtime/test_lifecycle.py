@@ -15,6 +15,22 @@ def no_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "_draining", False)
 
 
+def test_what_begins_with_the_server_is_called_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "_starts", [])
+    order: list[str] = []
+
+    def first() -> str:
+        order.append("first")
+        return "whatever it returns"
+
+    lifecycle.on_start(first)
+    lifecycle.on_start(lambda: order.append("second"))
+    lifecycle.on_start(first)  # twice is once
+    assert order == []
+    lifecycle.run_start()
+    assert order == ["first", "second"]
+
+
 async def test_callbacks_run_at_once_and_a_failing_one_holds_up_nobody(caplog: pytest.LogCaptureFixture) -> None:
     order: list[str] = []
     both = asyncio.Barrier(2)

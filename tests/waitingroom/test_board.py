@@ -1,5 +1,6 @@
 """What gates tell those who run zones: how lines stand, who is there; and what is forgotten of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from apps.waitingroom import board_store, services, store
 from apps.waitingroom.bearing import Bearing
 from apps.waitingroom.board_store import Board, board_look, board_read
 from apps.waitingroom.rules import Mode
+from tests.services.waiting import eventually
+from tests.services.web import WebServer
 from tests.waitingroom.gate import zone_open
 from tests.waitingroom.gates import Gate
 from tests.waitingroom.zones import ask
@@ -196,3 +199,17 @@ def test_what_a_dead_gate_left_behind_goes_when_the_line_is_empty(redis_url: str
     tell({"empty": bearing(just_now)})
     services.zones_evict()
     assert sorted(board().lines) == ["empty", "standing"]
+
+
+@pytest.mark.parametrize("role", ["all", "gate"])
+def test_a_server_that_nobody_has_asked_yet_is_there(
+    web: Callable[..., WebServer], transactional_db: None, role: str
+) -> None:
+    server = web(role=role)
+
+    def gates() -> list[int]:
+        return [len(gate.sockets) for gate in (board(gates=True).gates or {}).values()]
+
+    assert eventually(lambda: gates() or None) == [0]
+    assert server.terminate(deadline=20) == 0
+    assert gates() == []
