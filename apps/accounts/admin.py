@@ -74,8 +74,11 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
     fieldsets = (
         *DjangoUserAdmin.fieldsets[:1],  # type: ignore[index]  # Django declares it Optional, and sets it
         (gettext_lazy("Personal info"), {"fields": ("display_name", "first_name", "last_name", "email")}),
-        *DjangoUserAdmin.fieldsets[2:],  # type: ignore[index]
         (gettext_lazy("Ban"), {"fields": ("banned_at", "banned_until", "ban_reason")}),
+        (gettext_lazy("Permissions"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        *DjangoUserAdmin.fieldsets[3:],  # type: ignore[index]
+        # Rare, for groups are there for it, and long.
+        (gettext_lazy("Single rights"), {"fields": ("user_permissions",), "classes": ("collapse",)}),
     )
 
     def number_of(self, term: str) -> int | None:
@@ -215,7 +218,7 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
 
     filter_horizontal = ()
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
         return super().formfield_for_manytomany(db_field, request, **{**kwargs, "widget": Boxes()})
 
 

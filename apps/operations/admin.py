@@ -82,6 +82,7 @@ class AlertChannelAdmin(ModelAdmin):
     search_fields = ("name",)
     fields = ("name", "address", "shown", "language", "enabled", "last_sent_at", "last_error", "last_error_at")
     readonly_fields = ("shown", "last_sent_at", "last_error", "last_error_at")
+    add_fields = ("name", "address", "language", "enabled")
     actions = ("test_chosen",)
     actions_submit_line = ("test_one",)
 
@@ -93,6 +94,9 @@ class AlertChannelAdmin(ModelAdmin):
         if obj.failures:
             return "fails", _("fails")
         return ("works", _("works")) if obj.last_sent_at else ("unused", _("nothing sent yet"))
+
+    def get_fields(self, request: HttpRequest, obj: AlertChannel | None = None) -> tuple[str, ...]:
+        return self.fields if obj else self.add_fields
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -268,7 +272,7 @@ class AlertEventAdmin(ReadOnly, ModelAdmin):
     """What happened."""
 
     list_display = (
-        *("opened_at", "closed_at", "rule_name", "kind", "shown_severity", "place", "last", "worst", "notices_told"),
+        *("opened_at", "closed_at", "rule_name", "kind", "shown_severity", "where", "last", "worst", "notices_told"),
     )
     list_display_links = ("opened_at", "rule_name")
     list_filter = (IsOpen, "kind", "severity", "opened_at", "rule")
@@ -277,7 +281,7 @@ class AlertEventAdmin(ReadOnly, ModelAdmin):
     list_per_page = 50
     ordering = ("-opened_at", "-id")
     fields = (
-        "rule_name", "kind", "severity", "subject", "place", "place_ko",
+        "rule_name", "kind", "severity", "subject", "where",
         "opened_at", "closed_at", "shown_limit", "last", "worst",
     )  # fmt: skip
     inlines = (AlertNoticeInline,)
@@ -296,6 +300,10 @@ class AlertEventAdmin(ReadOnly, ModelAdmin):
     @display(description=gettext_lazy("limit"))
     def shown_limit(self, obj: AlertEvent) -> str:
         return value_text(obj.kind, obj.limit)
+
+    @display(description=gettext_lazy("where"))
+    def where(self, obj: AlertEvent) -> str:
+        return obj.shown_place or "—"
 
     @display(description=gettext_lazy("last value"))
     def last(self, obj: AlertEvent) -> str:

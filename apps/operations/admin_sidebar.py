@@ -95,7 +95,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "title": _("Accounts"),
             "items": [
                 _list(_("Users"), "person", "accounts.user"),
-                _list(_("Roles"), "shield_person", "auth.group"),
+                _list(_("Groups"), "shield_person", "auth.group"),
                 _list(_("Trace"), "receipt_long", "admin.logentry"),
             ],
         },

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.translation import get_language, ngettext, override
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, override
 
 from .alert_kinds import KINDS, AlertKind, NoticeKind, Severity
 from .models import AlertEvent, AlertNotice
@@ -83,8 +83,7 @@ def _moment(moment: datetime) -> str:
 
 
 def _place(event: AlertEvent) -> str:
-    is_korean = (get_language() or "").startswith("ko")
-    return (event.place_ko if is_korean else event.place).translate(PLAIN)
+    return event.shown_place.translate(PLAIN)
 
 
 def _page(event: AlertEvent) -> str:

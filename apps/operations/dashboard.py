@@ -112,7 +112,6 @@ class OpenAlert:
     event_id: int
     rule: str
     place: str
-    place_ko: str
     severity: str
     severity_words: str
     value: str
@@ -290,8 +289,7 @@ def _open_alert(event: AlertEvent) -> OpenAlert:
     return OpenAlert(
         event_id=event.pk,
         rule=event.rule_name,
-        place=event.place,
-        place_ko=event.place_ko,
+        place=event.shown_place,
         severity=event.severity,
         severity_words=event.get_severity_display(),
         value=value_text(event.kind, event.last_value),

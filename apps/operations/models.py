@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from apps.waitingroom.models import Zone
@@ -199,7 +200,12 @@ class AlertEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.rule_name}: {self.place or self.subject}" if self.subject else self.rule_name
+        return f"{self.rule_name}: {self.shown_place or self.subject}" if self.subject else self.rule_name
+
+    @property
+    def shown_place(self) -> str:
+        """Where, in the language of who reads it; "" for the house."""
+        return self.place_ko if (get_language() or "").startswith("ko") else self.place
 
 
 class AlertNotice(models.Model):
