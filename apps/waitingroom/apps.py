@@ -10,3 +10,7 @@ class WaitingRoomConfig(AppConfig):
     name = "apps.waitingroom"
     verbose_name = _("Waiting room")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Hear what happens to accounts."""
+        from . import receivers  # noqa: F401  it connects its signals

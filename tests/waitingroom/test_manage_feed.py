@@ -15,7 +15,7 @@ from django.contrib.sessions.models import Session
 from prometheus_client import REGISTRY
 
 from apps.accounts.models import User
-from apps.accounts.services import operator_ensure
+from apps.accounts.services import operator_ensure, user_ban
 from apps.waitingroom import manage_feed as manage_feed_module
 from apps.waitingroom import manage_reading, services
 from apps.waitingroom.gatehouse import Gatehouse
@@ -367,6 +367,17 @@ async def test_who_loses_the_role_is_seen_out_at_once(feed: Feed, hers: str, pat
         began = time.monotonic()
         await in_thread(manager_remove, actor=None, manager_id=manager.pk)
         assert await closing(one) == (code, "role_removed")
+        assert time.monotonic() - began < 1.5
+    assert feed.seats() == []
+
+
+async def test_who_is_banned_is_seen_out_at_once(feed: Feed, hers: str, mina: User) -> None:
+    operator = await in_thread(operator_ensure, username="operator", password="a long enough pass")
+    async with watching("wall/", hers) as one:
+        await frame(one)
+        began = time.monotonic()
+        await in_thread(user_ban, actor=operator, user=mina, until=None)
+        assert await closing(one) == (4401, "signed_out")
         assert time.monotonic() - began < 1.5
     assert feed.seats() == []
 

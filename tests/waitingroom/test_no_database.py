@@ -21,6 +21,7 @@ PEOPLES_OTHERS = {
     "events",
     "models",
     "publishing",
+    "receivers",
     "role_services",
     "selectors",
     "services",
