@@ -18,6 +18,7 @@ from .managers import zones_of
 from .models import Zone
 from .outcomes import BLOCKED, PAUSED
 from .outlook import FREE, state_of
+from .rules import Mode
 from .wall import WallRow, ZoneDetail, row_of, sorted_by_trouble
 from .windows import Schedule
 from .zone_sight import changes_read, facts_read, gates_seen, past_of, unwritten, written_read
@@ -31,6 +32,8 @@ class Preview:
     waiting: int
     clears_at: datetime | None  # None: never, or nobody knows
     seconds: int | None
+    mode: Mode
+    state: str  # what those who wait are told
 
 
 def wall_rows(zone_ids: Collection[str] | None = None) -> list[WallRow]:
@@ -93,7 +96,16 @@ def preview(zone_id: str, per_minute: int) -> Preview:
     Zone.DoesNotExist when there is no such zone; `waiting` is 0 and the rest None while Redis is away.
     """
     zone = Zone.objects.get(pk=zone_id)
-    unknown = Preview(per_minute=per_minute, waiting=0, clears_at=None, seconds=None)
+    rules = zone.rules()
+    now_ms = int(time.time() * 1_000)
+    unknown = Preview(
+        per_minute=per_minute,
+        waiting=0,
+        clears_at=None,
+        seconds=None,
+        mode=rules.mode,
+        state=state_of(rules, now_ms),
+    )
     try:
         status, windows = redis.ask_now([store.status(zone_id), store.windows(zone_id)])
     except (RedisError, OSError):
@@ -101,8 +113,7 @@ def preview(zone_id: str, per_minute: int) -> Preview:
     line = store.status_read(status)
     if line is None:
         return unknown
-    now_ms = max(line.now_ms, int(time.time() * 1_000))
-    rules = zone.rules()
+    now_ms = max(line.now_ms, now_ms)
     state = state_of(rules, now_ms)
     schedule = Schedule(
         now_ms,
@@ -117,4 +128,6 @@ def preview(zone_id: str, per_minute: int) -> Preview:
         waiting=line.waiting,
         clears_at=None if clears_ms is None else datetime.fromtimestamp(clears_ms / 1_000, tz=UTC),
         seconds=None if clears_ms is None else max(0, -(-(clears_ms - now_ms) // 1_000)),
+        mode=rules.mode,
+        state=state,
     )

@@ -17,8 +17,10 @@ from .manage_forms import BlockForm, ClearForm, MessageForm, ModeForm, RateForm,
 from .manage_selectors import Preview
 from .managers import Action, Role, may
 from .models import Zone, ZoneMode
+from .outcomes import WAITING
+from .outlook import FREE
 from .report_chart import Chart, chart_of
-from .rules import MAX_PER_MINUTE
+from .rules import MAX_PER_MINUTE, Mode
 from .services import Conflict
 from .templatetags.manage import figure, seconds, time_near
 from .wall import ChangeTold, Minute, ZoneDetail
@@ -150,6 +152,12 @@ def _course(history: Sequence[Minute]) -> Chart:
 def preview_words(found: Preview) -> str:
     """What would become of the line at another N, in a sentence."""
     told = {"n": figure(found.per_minute), "line": figure(found.waiting)}
+    if found.mode in FREE:
+        return _("Everybody enters at once, whatever N is.")
+    if not found.waiting and found.state != WAITING:
+        return _("Nobody waits, and nobody enters for now. Later %(n)s a minute do.") % told
+    if not found.waiting and found.mode is Mode.QUEUE_ALL:
+        return _("Nobody waits: who comes gets in line, and %(n)s a minute enter.") % told
     if not found.waiting:
         return _("Nobody waits: at %(n)s a minute, people enter at once until the minute is full.") % told
     if found.clears_at is None or found.seconds is None:

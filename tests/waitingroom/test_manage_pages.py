@@ -686,6 +686,24 @@ def test_a_preview_says_when_the_line_clears(desk: Desk) -> None:
     assert row().per_minute == 100
 
 
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("open", "Nobody waits: at 7 a minute, people enter at once until the minute is full."),
+        ("queue-all", "Nobody waits: who comes gets in line, and 7 a minute enter."),
+        ("paused", "Nobody waits, and nobody enters for now. Later 7 a minute do."),
+        ("blocked", "Nobody waits, and nobody enters for now. Later 7 a minute do."),
+        ("bypass", "Everybody enters at once, whatever N is."),
+        ("observe", "Everybody enters at once, whatever N is."),
+    ],
+)
+def test_a_preview_of_an_empty_line_goes_by_the_mode(desk: Desk, mode: str, text: str) -> None:
+    zone_make(mode=mode)
+    client = desk(Role.OPERATOR)
+    assert client.get("/manage/zones/concert/preview/", {"per_minute": "7"}).json()["text"] == text
+    assert text in page(client, per_minute="7")
+
+
 def test_pages_stand_without_redis(desk: Desk, private_redis: RedisServer, use_redis: Callable[[str], str]) -> None:
     use_redis(private_redis.url)
     zone_make()
