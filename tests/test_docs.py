@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -9,7 +10,12 @@ from urllib.parse import unquote
 import pytest
 from django.apps import apps
 
+from apps.accounts.big_lists import COUNTED
+from apps.operations import alert_delivery, alert_sending, dashboard_views
+from apps.operations.alert_kinds import KINDS, AlertKind
+from apps.operations.roles import ROLES
 from apps.realtime import close_codes
+from apps.streams.services import FEATURED_MAX
 from config.celery import app as celery
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,3 +127,41 @@ def test_both_readmes_have_the_same_parts() -> None:
 
 def test_the_eight_tables_have_their_names() -> None:
     assert {model._meta.db_table for model in apps.get_models()} >= TABLES
+
+
+def table(page: str, head: str) -> list[list[str]]:
+    """The cells of the table that begins with this head."""
+    lines = read(page).partition(head)[2].splitlines()[2:]
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_every_kind_of_alert_is_described_with_its_usual_terms() -> None:
+    told = {
+        kind: (limit, hold) for kind, _what, limit, hold in table("docs/operations.md", "| kind | what is measured |")
+    }
+    units = {"seconds": " s", "percent": "%"}
+    assert told == {
+        str(AlertKind(kind).label): (
+            f"{facts.limit:g}{units.get(facts.unit, '')}",
+            f"{facts.hold_s} s" if facts.hold_s else "",
+        )
+        for kind, facts in KINDS.items()
+    }
+
+
+def test_every_role_is_described() -> None:
+    assert [name for name, _may in table("docs/operations.md", "| group | may |")] == [role.name for role in ROLES]
+
+
+def test_what_is_said_of_alerts_and_of_the_dashboard_is_so() -> None:
+    page = " ".join(read("docs/operations.md").split())
+    rests = "15 s, a minute, 4, 15 minutes, an hour"
+    assert (alert_sending.RESTS_S, alert_sending.ATTEMPTS) == ((15, 60, 240, 900, 3_600), 6)
+    assert (alert_delivery.SEND_S, alert_sending.KEPT_S) == (15, 6 * 3_600)
+    assert f"is not taken within 15 s has failed: the channel rests for {rests}" in page
+    assert "After six tries, or six hours, a notice is given up" in page
+    refreshed, kept = dashboard_views.REFRESHED_EVERY_S, dashboard_views.KEPT_S
+    assert f"renew themselves every {refreshed} s; each process makes them at most once in {kept} s" in page
+    assert f"come first in the directory, at most {FEATURED_MAX}," in page
+    assert f"Lists count to {COUNTED:,}" in page

@@ -89,7 +89,7 @@ class Server:
 class Gate:
     """A process that keeps up with lines, and the sockets that wait there."""
 
-    name: str
+    place: str
     zones: int
     sockets: int
     heard_at: datetime
@@ -254,12 +254,22 @@ def _servers(heard: dict[str, int], now_ms: int) -> list[Server] | None:
     return sorted(found, key=lambda server: (not server.is_silent, server.place))
 
 
-def _gates(reply: Any) -> list[Gate]:
+def _gates(reply: Any) -> list[Gate] | None:
     gates = board_store.board_read(reply).gates or {}
-    return [
-        Gate(name=name, zones=len(gate.sockets), sockets=sum(gate.sockets.values()), heard_at=_moment(gate.at))
-        for name, gate in sorted(gates.items())
+    replies = _replies([board_store.gate_told(name) for name in gates])
+    if redis.first_error(replies):
+        return None
+    told = zip(gates.items(), map(audience_store.about_read, replies), strict=True)
+    found = [
+        Gate(
+            place=f"{about['host']}:{about['pid']}" if about else name,
+            zones=len(gate.sockets),
+            sockets=sum(gate.sockets.values()),
+            heard_at=_moment(gate.at),
+        )
+        for (name, gate), about in told
     ]
+    return sorted(found, key=lambda gate: gate.place)
 
 
 def _drift(reply: Any) -> Drift | None:

@@ -15,6 +15,7 @@ from apps.operations.dashboard import dashboard_read
 from apps.realtime.redis import run_now, sync_client
 from apps.streams.models import Stream
 from apps.streams.services import stream_update
+from apps.waitingroom import board_store
 from apps.waitingroom import services as zones
 from tests.analytics.house import stream_make
 from tests.operations.alert_stage import channel_make, look, rule_make
@@ -56,7 +57,15 @@ def test_the_house_at_a_glance(redis_url: str):
     run_now([audience_store.reconciled_put(at_ms=at, streams=12, drift=3, asked=1, repaired=0)])
     run_now([job_store.job_put(task="apps.audience.tasks.sweep", outcome="ok", at_ms=at)])
     zones.zone_create(actor=None, zone_id="door", name="Door", per_minute=60)
+    run_now(
+        [
+            board_store.gate_report(gate="g1", sockets={"door": 7, "other": 2}),
+            *board_store.gate_about(gate="g1", about={"host": "gate", "pid": 9}),
+        ]
+    )
     house = dashboard_read()
+    assert house.gates is not None
+    assert [(gate.place, gate.zones, gate.sockets) for gate in house.gates] == [("gate:9", 2, 9)]
     assert (house.viewers, house.streams, house.is_reachable) == (660, 12, True)
     assert house.top is not None
     assert [(one.title, one.viewers) for one in house.top] == [(f"S{n} speaks", 10 * n) for n in range(11, 1, -1)]
