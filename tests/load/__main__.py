@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from . import (
+    admin,
     analytics_query,
     analytics_sessions,
     analytics_upsert,
@@ -38,6 +39,7 @@ SCENARIOS: dict[str, Scenario] = {
         analytics_sessions,
         analytics_query,
         ranking,
+        admin,
     )
 }
 
