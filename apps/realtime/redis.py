@@ -24,7 +24,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.retry import Retry
 
-from .cluster_client import cluster_client
+from .cluster_client import cluster_client, sync_cluster_client
 from .lua import script_by_sha
 
 CLUSTER_SCHEME = "redis+cluster://"
@@ -65,11 +65,7 @@ def sync_client() -> Redis | RedisCluster:
     url = settings.REDIS_URL
     if url not in _sync_clients:
         if url.startswith(CLUSTER_SCHEME):
-            _sync_clients[url] = RedisCluster(
-                startup_nodes=[ClusterNode(*node) for node in cluster_nodes(url)],
-                retry=Retry(_backoff(), RETRIES),
-                **TIMEOUTS,
-            )
+            _sync_clients[url] = sync_cluster_client(cluster_nodes(url), retry=Retry(_backoff(), RETRIES), **TIMEOUTS)
         else:
             _sync_clients[url] = Redis.from_url(url, retry=Retry(_backoff(), RETRIES), **TIMEOUTS)
     return _sync_clients[url]
