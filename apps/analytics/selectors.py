@@ -39,6 +39,7 @@ __all__ = [
 
 # Streams in one list of `broadcaster_streams`.
 MOST_STREAMS = 500
+NO_TIME = datetime.timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def broadcaster_streams(
 ) -> list[StreamFigures]:
     """A broadcaster's streams that were live in the range, newest first; 500 at most."""
     ids = streams_between(broadcaster_id, since, until)
-    return _figures(broadcaster_id, list(Stream.objects.filter(pk__in=ids[-MOST_STREAMS:])))
+    return figures_of(broadcaster_id, list(Stream.objects.filter(pk__in=ids[-MOST_STREAMS:])))
 
 
 @reads("history")
@@ -112,7 +113,7 @@ def stream_comparison(*, stream: Stream) -> Comparison | None:
         return None
     longest = min(max(stream.duration, before.duration, ONE_DAY), DETAIL)
     unit_s = unit_choose(stream.started_at, stream.started_at + longest)
-    figures = {one.id: one for one in _figures(stream.broadcaster_id, [stream, before])}
+    figures = {one.id: one for one in figures_of(stream.broadcaster_id, [stream, before])}
     courses = [_course(one, longest, unit_s) for one in (stream, before)]
     return Comparison(unit_s, figures[stream.pk], figures[before.pk], *courses)
 
@@ -161,8 +162,8 @@ def streams_between(broadcaster_id: int, since: datetime.datetime, until: dateti
     return [pk for _, pk, ended_at in sorted(found, key=lambda row: row[:2]) if ended_at is None or ended_at >= since]
 
 
-def _figures(broadcaster_id: int, streams: Sequence[Stream]) -> list[StreamFigures]:
-    """These streams of one broadcaster, newest first."""
+def figures_of(broadcaster_id: int, streams: Sequence[Stream]) -> list[StreamFigures]:
+    """These streams of one broadcaster, newest first. Of each, days are read and its own row is not."""
     if not streams:
         return []
     now = timezone.now()
@@ -200,7 +201,9 @@ def _figures(broadcaster_id: int, streams: Sequence[Stream]) -> list[StreamFigur
                 average=round(weighted / minutes, 2) if minutes else 0.0,
                 unique=unique,
                 watch_minutes=watched,
-                live_minutes=((stream.ended_at or now) - stream.started_at) // datetime.timedelta(minutes=1),
+                # Two servers' clocks may have it end before it started.
+                live_minutes=max((stream.ended_at or now) - stream.started_at, NO_TIME)
+                // datetime.timedelta(minutes=1),
             )
         )
     return result

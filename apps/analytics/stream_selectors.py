@@ -10,7 +10,7 @@ from .growth import DayFigures, StreamFigures
 from .models import DailyStatistics
 from .ranges import MOST_DAYS, DayRange
 from .readers import reads
-from .selectors import broadcaster_streams
+from .selectors import figures_of
 
 
 @reads("analytics")
@@ -43,13 +43,11 @@ def stream_range(stream: Stream, *, now: datetime.datetime) -> DayRange:
     return DayRange(max(first, last + ONE_DAY - MOST_DAYS * ONE_DAY), last + ONE_DAY)
 
 
+@reads("analytics")
 def stream_figures(*, stream: Stream) -> StreamFigures:
-    """The stream as a whole."""
-    moment = datetime.timedelta(microseconds=1)
-    on_then = broadcaster_streams(
-        broadcaster_id=stream.broadcaster_id, since=stream.started_at, until=stream.started_at + moment
-    )
-    return next(figures for figures in on_then if figures.id == stream.pk)
+    """The stream as a whole. Its row is not asked for again: a replica may not have one yet that has just begun."""
+    (figures,) = figures_of(stream.broadcaster_id, [stream])
+    return figures
 
 
 @reads("analytics")
