@@ -39,7 +39,7 @@ __all__ = [
 
 # Streams in one list of `broadcaster_streams`.
 MOST_STREAMS = 500
-NO_TIME = datetime.timedelta()
+NO_TIME, ONE_MINUTE = datetime.timedelta(), datetime.timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
