@@ -14,7 +14,6 @@ from apps.streams.models import Stream
 
 from .buckets import buckets_read
 from .daily import ONE_DAY, midnight
-from .daily_selectors import LONGEST_STREAM
 from .growth import DayFigures, Growth, StreamFigures, growth_make
 from .heat import HOUR_S, HeatMap, heat_make
 from .models import DailyStatistics, ViewerHistory
@@ -37,6 +36,8 @@ __all__ = [
     "streams_between",
 ]
 
+# Of a broadcaster's streams that began longer ago than this before a range, only the last may reach into it.
+LONGEST_STREAM = 31 * ONE_DAY
 # Streams in one list of `broadcaster_streams`.
 MOST_STREAMS = 500
 NO_TIME, ONE_MINUTE = datetime.timedelta(), datetime.timedelta(minutes=1)

@@ -151,6 +151,8 @@ class Stream(models.Model):
             models.Index(fields=["status", "started_at"], name="streams_live"),
             models.Index(fields=["category", "status", "started_at"], name="streams_live_by_category"),
             models.Index(fields=["broadcaster", "started_at"], name="streams_by_broadcaster"),
+            # Live ones have no end, so this holds those that are over, and the newest together.
+            models.Index(fields=["ended_at", "started_at"], name="streams_ended"),
         ]
 
     def __str__(self) -> str:

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.analytics import store
+from apps.analytics.daily import Day
+from apps.analytics.daily_selectors import streams_of_day
 from apps.analytics.daily_services import Computed, DayNotKept, statistics_compute, statistics_keep, visitors_expire
 from apps.analytics.models import DailyStatistics, UserSession, ViewerHistory, Visitor
 from apps.analytics.tasks import daily
@@ -16,6 +20,7 @@ from apps.realtime import redis
 from apps.streams.models import Stream
 from apps.streams.services import broadcaster_ensure, category_ensure, stream_start
 from tests.analytics.house import at_once
+from tests.analytics.partitioning import rows_read
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
@@ -230,13 +235,44 @@ def test_visitors_not_seen_for_long_are_forgotten(settings: Any) -> None:
     assert visitors_expire(today=DAY + datetime.timedelta(days=999)) == 0
 
 
-def test_a_long_running_stream_is_found_by_the_day_before() -> None:
+def test_a_stream_that_went_on_for_months_is_found_on_each_of_its_days() -> None:
     stream = stream_make("for ever", -60 * 24 * HOUR, 5 * HOUR, peak=4)
-    assert compute() == []  # over, and begun long ago
-    Stream.objects.filter(pk=stream.pk).update(status="live", ended_at=None)
-    compute(DAY - datetime.timedelta(days=1))
-    Stream.objects.filter(pk=stream.pk).update(status="ended", ended_at=DAWN + 5 * HOUR)
     assert [(row[0], row[7]) for row in compute()] == [(stream.pk, 300)]
+    assert [(row[0], row[7]) for row in compute(DAY - datetime.timedelta(days=9))] == [(stream.pk, 1440)]
+    assert compute(DAY + datetime.timedelta(days=1)) == []
+
+
+@pytest.mark.django_db(transaction=True)  # ANALYZE commits
+def test_streams_that_are_over_are_found_by_when_they_ended() -> None:
+    """Not among all that began in the weeks before, which may be millions."""
+    owners = [broadcaster_ensure(name=f"b{n}", slug=f"b{n}") for n in range(20)]
+    category = category_ensure(slug="talk", name="Talk")
+    Stream.objects.bulk_create(
+        Stream(
+            broadcaster=owner,
+            category=category,
+            title="past",
+            status="ended",
+            started_at=DAWN - days * 24 * HOUR,
+            ended_at=DAWN - days * 24 * HOUR + HOUR,
+        )
+        for owner in owners
+        for days in range(60)
+    )
+    is_mysql = connection.vendor == "mysql"
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE TABLE streams" if is_mysql else "ANALYZE streams")
+    with CaptureQueriesContext(connection) as queries:
+        assert len(streams_of_day(Day(DAY))) == 20
+    (query,) = [query["sql"] for query in queries if ">=" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{'EXPLAIN' if is_mysql else 'EXPLAIN QUERY PLAN'} {query}")
+        (plan,) = cursor.fetchall()
+    if is_mysql:
+        assert plan[5] == "streams_ended"
+        assert rows_read(lambda: streams_of_day(Day(DAY))) <= 20 + 2
+    else:
+        assert "USING INDEX streams_ended" in plan[3]
 
 
 def test_the_task_and_the_command_do_the_same(late_show: Stream) -> None:

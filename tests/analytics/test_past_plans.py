@@ -18,7 +18,7 @@ from apps.analytics.selectors import (
 )
 from apps.streams.models import Stream
 from apps.streams.services import broadcaster_ensure, category_ensure
-from tests.analytics.partitioning import NOW, partition_anew
+from tests.analytics.partitioning import NOW, partition_anew, rows_read
 
 DAY = datetime.timedelta(days=1)
 STREAMS = 40
@@ -78,20 +78,6 @@ def plans(read: Callable[[], object]) -> list[tuple[str, str, str, str, int]]:
                 cursor.execute(f"EXPLAIN PARTITIONS {query['sql']}")
                 found += [(row[2], row[3] or "", row[4], row[6] or "", int(row[9])) for row in cursor.fetchall()]
     return [plan for plan in found if plan[0] is not None and not plan[0].startswith("<derived")]
-
-
-def rows_read(read: Callable[[], object]) -> int:
-    """Rows that the server really walked over in an index."""
-
-    def handler() -> int:
-        with connection.cursor() as cursor:
-            # Not read_key: groups are looked up in a table in memory, which counts as well.
-            cursor.execute("SHOW SESSION STATUS WHERE Variable_name IN ('Handler_read_next', 'Handler_read_prev')")
-            return sum(int(value) for _, value in cursor.fetchall())
-
-    before = handler()
-    read()
-    return handler() - before
 
 
 def test_a_streams_day_is_read_by_the_key_from_one_month(crowded: Stream) -> None:
