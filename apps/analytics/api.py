@@ -10,9 +10,9 @@ from django.http import Http404, HttpRequest
 from django.utils import timezone
 from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError, ValidationError
-from ninja.throttling import UserRateThrottle
 from pydantic import BeforeValidator
 
+from apps.accounts.rates import CallerRate
 from apps.audience.selectors import CountsUnavailable
 from apps.audience.sessions import SEOUL
 from apps.streams.api import ErrorOut, StreamId
@@ -49,7 +49,7 @@ REFUSED = {
 ERRORS = {(404, 422, 429): ErrorOut}
 
 
-class StatisticsThrottle(UserRateThrottle):
+class StatisticsThrottle(CallerRate):
     """One user's, or one address's, questions about the past, all together."""
 
     scope = "statistics"
