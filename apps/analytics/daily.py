@@ -5,7 +5,7 @@ has its own part of a stream's time and of what its viewers watched.
 """
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,11 @@ from apps.audience.sessions import SEOUL
 
 ONE_DAY = datetime.timedelta(days=1)
 
-Span = tuple[datetime.datetime, datetime.datetime]  # joined, left
+# A session that began longer ago than this before a day adds nothing to it: so few partitions have to be read.
+LONGEST_SESSION = 7 * ONE_DAY
+
+Span = tuple[int, datetime.datetime, datetime.datetime]  # stream, joined, left
+Touched = tuple[datetime.date, int | None]  # a day, and a stream that stands for its broadcaster; None: all of them
 
 
 def seoul_date(epoch_ms: int) -> datetime.date:
@@ -32,13 +36,45 @@ def days_between(first: datetime.date, last: datetime.date) -> Iterator[datetime
         yield first + number * ONE_DAY
 
 
-def days_touched(spans: Iterable[Span], *, before: datetime.date) -> set[datetime.date]:
-    """The days before that one on which any of these sessions was going on."""
+def days_touched(spans: Iterable[Span], *, before: datetime.date) -> set[Touched]:
+    """The streams, and the days before that one, to which any of these sessions adds something."""
     limit = midnight(before)
     whole = {
-        (joined.astimezone(SEOUL).date(), left.astimezone(SEOUL).date()) for joined, left in spans if joined < limit
+        (stream_id, joined.astimezone(SEOUL).date(), left.astimezone(SEOUL).date())
+        for stream_id, joined, left in spans
+        if joined < limit
     }
-    return {day for first, last in whole for day in days_between(first, min(last, before - ONE_DAY))}
+    return {
+        (day, stream_id)
+        for stream_id, first, last in whole
+        for day in days_between(first, min(last, before - ONE_DAY, first + LONGEST_SESSION))
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What changed since it was last computed, and of whom the streams in it are; those that are gone have no owner.
+
+    A change of one day has all later ones made again, too: who came to a broadcaster on a day is new on none after it.
+    """
+
+    changed: frozenset[Touched]
+    owners: Mapping[int, int]
+
+    @property
+    def first(self) -> datetime.date | None:
+        """The earliest day to be made again."""
+        return min((day for day, one in self.changed if one is None or one in self.owners), default=None)
+
+    def until(self, day: datetime.date) -> frozenset[Touched]:
+        """What changed on that day or before it, as the day is made again for it."""
+        return frozenset((day, one) for changed, one in self.changed if changed <= day)
+
+    def broadcasters(self, day: datetime.date) -> frozenset[int] | None:
+        """Whose streams are to be made again on the day; None: everybody's."""
+        streams = {one for _, one in self.until(day)}
+        owners = frozenset(self.owners[one] for one in streams if one is not None and one in self.owners)
+        return None if None in streams else owners
 
 
 @dataclass(frozen=True)

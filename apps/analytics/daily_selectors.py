@@ -2,20 +2,21 @@
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from django.conf import settings
 from django.db import connections, router
 from django.db.models import Count, Max, Min, Q, Sum
 
+from apps.audience.selectors import slices
 from apps.streams.models import Stream, StreamStatus
 
-from .daily import ONE_DAY, Day, Readings, StreamOfDay, Watching
+from .daily import LONGEST_SESSION, ONE_DAY, Day, Readings, StreamOfDay, Watching
 from .models import UserSession, ViewerHistory, Visitor
 from .readers import reads
 
-# A session that began longer ago than this before a day adds nothing to it: so few partitions have to be read.
-LONGEST_SESSION = 7 * ONE_DAY
+# So many broadcasters are looked up by their index; of more, all streams of the day are read.
+BROADCASTERS_ASKED = 500
 
 
 def oldest_day(today: datetime.date) -> datetime.date | None:
@@ -28,18 +29,30 @@ def oldest_day(today: datetime.date) -> datetime.date | None:
 
 
 @reads("analytics")
-def streams_of_day(day: Day) -> list[StreamOfDay]:
-    """Every stream that was live on the day, by id."""
+def streams_of_day(day: Day, broadcasters: Collection[int] | None = None) -> list[StreamOfDay]:
+    """Every stream, or every one of these broadcasters, that was live on the day, by id."""
     # Two questions that an index answers each, instead of one that reads all streams there ever were. Only what is
     # over has an end, so the second needs no status; with one, another index might be taken.
     questions = (Q(status=StreamStatus.LIVE), Q(ended_at__gte=day.start))
     found: dict[int, StreamOfDay] = {}
     for question in questions:
-        rows = Stream.objects.filter(question, started_at__lt=day.end).values_list(
-            "pk", "broadcaster_id", "started_at", "ended_at", "peak_viewers"
-        )
-        found.update((row[0], StreamOfDay(*row)) for row in rows.iterator())
+        streams = Stream.objects.filter(question, started_at__lt=day.end)
+        if broadcasters is not None and len(broadcasters) <= BROADCASTERS_ASKED:
+            streams = streams.filter(broadcaster_id__in=broadcasters)
+        rows = streams.values_list("pk", "broadcaster_id", "started_at", "ended_at", "peak_viewers")
+        for row in rows.iterator():
+            if broadcasters is None or row[1] in broadcasters:
+                found[row[0]] = StreamOfDay(*row)
     return [found[stream_id] for stream_id in sorted(found)]
+
+
+@reads("analytics")
+def owners_of(stream_ids: Collection[int]) -> dict[int, int]:
+    """The broadcasters of these streams, but for streams that are gone."""
+    owners: dict[int, int] = {}
+    for part in slices(sorted(stream_ids)):
+        owners.update(Stream.objects.filter(pk__in=part).values_list("pk", "broadcaster_id"))
+    return owners
 
 
 @reads("analytics")

@@ -58,7 +58,7 @@ def _make(period: Period, slugs: dict[int, str], now: datetime.datetime) -> bool
 
 def _is_counted(day: datetime.date) -> bool:
     """Whether the running day's statistics were made at least once."""
-    return day in store.days_read(redis.ask_now([store.days_touched()])[0])
+    return redis.ask_now([store.day_touched(day)])[0] is not None
 
 
 def _rows(places: list[Watched], words: dict[int, tuple[str, str]], slugs: dict[int, str]) -> list[RankedBroadcaster]:

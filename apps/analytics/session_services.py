@@ -123,6 +123,7 @@ class _Run:
     taken_over_after_ms: int
     now_ms: int
     place: int | None
+    began: float = field(default_factory=time.monotonic)
     has_failed: bool = False
     done: Drained = field(default_factory=Drained)
 
@@ -228,10 +229,10 @@ class _Run:
             SESSIONS_REJECTED.labels(reason).inc()
         # Days that are over have figures already: they are to be made again. Before the records are forgotten, so that
         # whoever writes them once more says so once more.
-        if days := days_touched(
-            [(row["joined_at"], row["left_at"]) for _, _, row in rows], before=seoul_date(self.now_ms)
-        ):
-            redis.ask_now([store.days_touch(days, self.now_ms)])
+        spans = [(stream_id, row["joined_at"], row["left_at"]) for stream_id, _, row in rows]
+        if touched := days_touched(spans, before=seoul_date(self.now_ms)):
+            # At this moment, and not when the run began: statistics that were read since do not have these rows.
+            redis.ask_now([store.touch(touched, self.now_ms + round((time.monotonic() - self.began) * 1000))])
         written = len(batch) - len(refused)
         self.done.written += written
         self.done.rejected += len(refused)

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -427,8 +428,21 @@ def test_late_sessions_touch_the_days_that_they_belong_to() -> None:
         record("last week", "u1", joined=-7 * day, left=-5 * day),
     )
     drain()
-    days = store.days_read(redis.run_now([store.days_touched()])[0])
-    assert [each.isoformat() for each in days] == ["2026-02-22", "2026-02-23", "2026-02-24", "2026-02-28"]
+    touched = store.touched_read(redis.run_now([store.days_touched()])[0])
+    assert [(each.isoformat(), stream_id) for each, stream_id in touched] == [
+        ("2026-02-22", 7),
+        ("2026-02-23", 7),
+        ("2026-02-24", 7),
+        ("2026-02-28", 7),
+    ]
+
+
+def test_days_are_touched_at_the_moment_of_writing_and_not_when_a_long_run_began() -> None:
+    put_down(7, record("over midnight", "u1", joined=-24 * 60 * MINUTE))
+    began = time.monotonic() - 40
+    session_services._Run("long", 0, NOON, None, began=began).until(time.monotonic() + 60)
+    ((_, at_ms),) = redis.run_now([("ZRANGE", store.DAYS, 0, -1, "WITHSCORES")])[0]
+    assert NOON + 40_000 <= at_ms <= NOON + (time.monotonic() - began) * 1000 + 1
 
 
 def test_bringing_in_also_takes_what_another_was_handed() -> None:
