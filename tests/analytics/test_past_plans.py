@@ -16,6 +16,7 @@ from apps.analytics.selectors import (
     heat_map,
     stream_series,
 )
+from apps.analytics.snapshot_selectors import rows_before, streams_unseen
 from apps.streams.models import Stream
 from apps.streams.services import broadcaster_ensure, category_ensure
 from tests.analytics.partitioning import NOW, partition_anew, rows_read
@@ -143,3 +144,36 @@ def test_a_ranking_reads_the_days_it_is_about_and_no_stream_twice(crowded: Strea
     first, second = plans(read)
     assert first[:4] == ("ds", "p2025", "range", "PRIMARY")
     assert (second[0], second[2], second[3]) == ("st", "eq_ref", "PRIMARY")
+
+
+def test_a_recalled_snapshot_reads_a_row_a_stream(crowded: Stream) -> None:
+    ids = [*Stream.objects.filter(status="live").values_list("pk", flat=True)]
+    mark = MONTH + 28 * DAY
+
+    def read() -> object:
+        return rows_before(ids, mark)
+
+    found = {pk: row.captured_at for pk, row in rows_before(ids, mark).items()}
+    assert found == dict.fromkeys(ids, mark - datetime.timedelta(minutes=5))
+    assert {plan[1] for plan in plans(read)} == {"p202503"}
+    assert rows_read(read) <= STREAMS + 1
+
+
+def test_a_stream_between_two_marks_is_not_looked_for_in_months_before_it(crowded: Stream) -> None:
+    since = MONTH + 38 * DAY
+    minute = datetime.timedelta(minutes=1)
+    brief = Stream.objects.create(
+        broadcaster_id=crowded.broadcaster_id,
+        category_id=crowded.category_id,
+        title="brief",
+        status="ended",
+        started_at=since + minute,
+        ended_at=since + 2 * minute,
+    )
+
+    def read() -> list[int]:
+        return [stream.stream_id for stream in streams_unseen(since=since, until=since + 5 * minute)]
+
+    assert read() == [brief.pk]
+    (partitions,) = [plan[1] for plan in plans(read) if plan[0] == "viewer_history"]
+    assert partitions.split(",")[0] == "p202504"
