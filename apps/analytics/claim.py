@@ -14,7 +14,8 @@ from apps.realtime import redis
 
 from . import store
 
-# Somebody who waits asks this often.
+# An operator's command waits so long for a run to end, and asks this often.
+PATIENCE_S = 60.0
 ASK_EVERY_S = 0.2
 
 

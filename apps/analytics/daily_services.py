@@ -17,7 +17,7 @@ from apps.streams.models import Stream
 
 from . import daily_selectors as selectors
 from . import store
-from .claim import Claim, StatisticsBusy, claimed
+from .claim import PATIENCE_S, Claim, StatisticsBusy, claimed
 from .daily import ONE_DAY, Day, Due, Figures, Readings, StreamOfDay, Touched, Watching, days_between, figures_make
 from .models import DailyStatistics, UserSession, Visitor
 from .readers import CHECK_EVERY_S, own_writes_unread
@@ -30,8 +30,6 @@ VISITORS_PER_DELETE = 2_000
 TOUCHED_PER_CALL = 2_000
 # A run begins no further day after this long: the next comes half an hour after it, and others want the worker, too.
 RUN_S = 1_200.0
-# Who wants one day made waits so long for a run to end.
-PATIENCE_S = 60.0
 # A replica in use may be behind, and clocks differ: the next run looks again at what changed so shortly before this.
 MARGIN_S = 15
 
