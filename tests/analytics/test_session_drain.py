@@ -246,6 +246,27 @@ def test_when_most_are_refused_the_table_is_to_blame_and_all_wait() -> None:
     assert len(session_ids()) == 60
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [1, 2, 20])
+def test_when_all_of_a_few_are_refused_and_any_other_would_be_the_table_is_to_blame(number: int) -> None:
+    with refusing("viewer_id = 'nobody'"):
+        put_down_many(number)
+        assert drain() == Drained(0, 0, False)
+        assert (rejected(), past_waiting().records) == ([], number)
+    assert drain(taken_over_after_ms=0) == Drained(number, 0, True)
+    assert len(session_ids()) == number
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [1, 2])
+def test_when_all_of_a_few_are_refused_and_others_would_not_be_they_are_set_aside(number: int) -> None:
+    with refusing("viewer_id NOT IN ('u0', 'u1')"):
+        put_down_many(number)
+        assert drain() == Drained(0, number, True)
+    assert [text for _, text, _ in rejected()] == [record(f"s{n}", f"u{n}") for n in range(number)]
+    assert (session_ids(), waits()) == ([], [])  # nor is there what was tried instead
+
+
 # --- two at once --------------------------------------------------------------------------------------------------
 
 
