@@ -162,6 +162,7 @@ def statistics_keep(*, now: datetime.datetime, seconds: float = RUN_S) -> list[C
     except StatisticsBusy as error:
         logger.warning("statistics are left to the next run: %s", error)
         return None
+    redis.ask_now([store.made_put(_epoch_ms(now))])
     today = now.astimezone(SEOUL).date()
     if redis.ask_now([store.visitors_looked()])[0] != today.isoformat().encode():
         visitors_expire(today=today)

@@ -7,6 +7,7 @@ Keys:
   broadcaster (YYYY-MM-DD:<stream id>) -> epoch ms of the last change to what its statistics are made of, or, for the
   day that runs, when it ends. Computing them after that takes it out.
 - `history:days:claim`: who makes statistics or erases a viewer at this moment (claim.lua).
+- `history:days:made`: epoch ms as of which the last run of the job made statistics.
 - `history:visitors:looked`: the day (YYYY-MM-DD) on which visitors were last looked through for those to be forgotten.
 """
 
@@ -28,6 +29,7 @@ DRAIN_KEPT_S = 60
 CLAIM_KEPT_S = 900
 DAYS = "history:days"
 CLAIM = "history:days:claim"
+MADE = "history:days:made"
 LOOKED = "history:visitors:looked"
 
 
@@ -104,6 +106,16 @@ def claim_keep(holder: str) -> Command:
 def claim_drop(holder: str) -> Command:
     """Be it no longer."""
     return _claim.call([CLAIM], [holder, "drop", CLAIM_KEPT_S])
+
+
+def made_put(at_ms: int) -> Command:
+    """The job made statistics as of this moment."""
+    return ("SET", MADE, at_ms)
+
+
+def made() -> Command:
+    """When it last did (epoch ms), or None."""
+    return ("GET", MADE)
 
 
 def visitors_looked() -> Command:
