@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from django.conf import settings
 from django.db import connections, router
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import BigIntegerField, Count, DateTimeField, F, Func, Max, Q, Sum, Value
+from django.db.models.functions import Greatest, Least
 
 from apps.audience.selectors import slices
 from apps.streams.models import Stream, StreamStatus
@@ -14,6 +15,7 @@ from apps.streams.models import Stream, StreamStatus
 from .daily import LONGEST_SESSION, ONE_DAY, Day, Readings, StreamOfDay, Watching
 from .models import UserSession, ViewerHistory, Visitor
 from .readers import reads
+from .readings import is_reading
 
 # So many broadcasters are looked up by their index; of more, all streams of the day are read.
 BROADCASTERS_ASKED = 500
@@ -63,7 +65,7 @@ def readings_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, Readi
     before it.
     """
     history = ViewerHistory.objects.order_by()
-    in_day = Q(captured_at__lt=day.end)
+    in_day = Q(captured_at__lt=day.end) & is_reading()
     rows = (
         history.filter(stream_id__in=_ids(streams), captured_at__gte=day.start, captured_at__lte=day.end)
         .values_list("stream_id")
@@ -72,10 +74,8 @@ def readings_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, Readi
             sum=Sum("current", filter=in_day),
             highest=Max("current", filter=in_day),
             by_end=Max("peak", filter=Q(captured_at__gt=day.start)),
-            first=Min("captured_at", filter=in_day),
         )
     )
-    ended = {stream.stream_id: stream.ended_at for stream in streams if stream.ended_at is not None}
     older = [stream for stream in streams if stream.started_at < day.start]
     before = dict(
         history.filter(stream_id__in=_ids(older), captured_at__gt=day.start - ONE_DAY, captured_at__lte=day.start)
@@ -84,12 +84,10 @@ def readings_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, Readi
         if older
         else ()
     )
-    found = {}
-    for stream_id, count, total, highest, peak, first in rows:
-        # A stream that met no snapshot has one row after its end, with nobody watching: that is no reading of it.
-        is_over = not total and stream_id in ended and first is not None and first >= ended[stream_id]
-        found[stream_id] = Readings(0 if is_over else count, total or 0, highest or 0, peak or 0, before.get(stream_id))
-    return found
+    return {
+        stream_id: Readings(count, total or 0, highest or 0, peak or 0, before.get(stream_id))
+        for stream_id, count, total, highest, peak in rows
+    }
 
 
 @reads("analytics")
@@ -109,10 +107,22 @@ def watched_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, tuple[
         viewers.update(of_day.values_list("stream_id").annotate(Count("viewer_id", distinct=True)))
         whole = Q(joined_at__gte=day.start, left_at__lte=day.end)
         seconds.update(of_day.filter(whole).values_list("stream_id").annotate(Sum("seconds")))
-        crossing = of_day.exclude(whole).values_list("stream_id", "joined_at", "left_at")
-        for stream_id, joined_at, left_at in crossing.iterator(chunk_size=5_000):
-            seconds[stream_id] += day.seconds_of(joined_at, left_at)
+        for stream_id, inside in of_day.exclude(whole).values_list("stream_id").annotate(Sum(_seconds_inside(day))):
+            seconds[stream_id] += inside
     return {stream_id: (count, seconds[stream_id]) for stream_id, count in viewers.items()}
+
+
+class _WholeSeconds(Func):
+    """Of a duration, which every database that is supported counts in microseconds."""
+
+    template = "FLOOR(%(expressions)s / 1000000)"
+    output_field = BigIntegerField()
+
+
+def _seconds_inside(day: Day) -> _WholeSeconds:
+    """As Day.seconds_of, of a session that reaches into the day; summed up there, since a midnight may cut a million."""
+    since, until = (Value(moment, output_field=DateTimeField()) for moment in (day.start, day.end))
+    return _WholeSeconds(Least(F("left_at"), until) - Greatest(F("joined_at"), since))
 
 
 def new_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, int]:
