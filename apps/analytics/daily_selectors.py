@@ -3,11 +3,14 @@
 import datetime
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BigIntegerField, Count, DateTimeField, F, Func, Max, Q, Sum, Value
 from django.db.models.functions import Greatest, Least
+from django.db.models.sql.compiler import SQLCompiler
 
 from apps.audience.selectors import slices
 from apps.streams.models import Stream, StreamStatus
@@ -107,20 +110,25 @@ def watched_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, tuple[
         viewers.update(of_day.values_list("stream_id").annotate(Count("viewer_id", distinct=True)))
         whole = Q(joined_at__gte=day.start, left_at__lte=day.end)
         seconds.update(of_day.filter(whole).values_list("stream_id").annotate(Sum("seconds")))
-        for stream_id, inside in of_day.exclude(whole).values_list("stream_id").annotate(Sum(_seconds_inside(day))):
-            seconds[stream_id] += inside
+        crossing = of_day.exclude(whole).values_list("stream_id")
+        for stream_id, inside in crossing.annotate(inside=Sum(_seconds_inside(day))):
+            seconds[stream_id] += int(inside)
     return {stream_id: (count, seconds[stream_id]) for stream_id, count in viewers.items()}
 
 
 class _WholeSeconds(Func):
-    """Of a duration, which every database that is supported counts in microseconds."""
+    """Of a duration, which every database that is supported counts in microseconds; the rest is dropped."""
 
-    template = "FLOOR(%(expressions)s / 1000000)"
+    template = "(%(expressions)s DIV 1000000)"
     output_field = BigIntegerField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any) -> Any:
+        # Whole numbers divide into a whole one there.
+        return self.as_sql(compiler, connection, template="(%(expressions)s / 1000000)", **extra_context)
 
 
 def _seconds_inside(day: Day) -> _WholeSeconds:
-    """As Day.seconds_of, of a session that reaches into the day; summed up there, since a midnight may cut a million."""
+    """As Day.seconds_of, of a session that reaches into the day. In SQL, since one midnight may cut a million."""
     since, until = (Value(moment, output_field=DateTimeField()) for moment in (day.start, day.end))
     return _WholeSeconds(Least(F("left_at"), until) - Greatest(F("joined_at"), since))
 
