@@ -2,17 +2,12 @@
 
 import datetime
 import io
-import random
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from apps.analytics import store
-from apps.analytics.daily import Day
-from apps.analytics.daily_selectors import streams_of_day, watched_of_day
 from apps.analytics.daily_services import Computed, DayNotKept, statistics_compute, statistics_keep, visitors_expire
 from apps.analytics.models import DailyStatistics, UserSession, ViewerHistory, Visitor
 from apps.analytics.tasks import daily
@@ -21,7 +16,6 @@ from apps.realtime import redis
 from apps.streams.models import Stream
 from apps.streams.services import broadcaster_ensure, category_ensure, stream_start
 from tests.analytics.house import at_once
-from tests.analytics.partitioning import rows_read
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
@@ -106,21 +100,6 @@ def test_a_stream_over_midnight_has_its_part_in_each_day(late_show: Stream) -> N
     assert compute() == [(late_show.pk, 20, 15.0, 3, 2, 1, 110, 120)]
     # On the day after it was not live: no row.
     assert compute(DAY + datetime.timedelta(days=1)) == []
-
-
-def test_sessions_that_a_midnight_cuts_are_added_up_as_one_by_one() -> None:
-    chance = random.Random(7)
-    stream = stream_make("late show", -50 * HOUR, None)
-    spans = [(-HOUR, 25 * HOUR), (0 * HOUR, 24 * HOUR), (0 * HOUR, 24 * HOUR + SECOND), (-SECOND, SECOND * 1.999999)]
-    for _ in range(60):
-        joined = chance.randrange(-160 * 3_600_000, 24 * 3_600_000) * SECOND / 1_000
-        spans.append((joined, joined + chance.randrange(1, 48 * 3_600_000) * SECOND / 1_000))
-    for number, (joined, left) in enumerate(spans):
-        watch(stream, f"u{number}", joined, left)
-    found = watched_of_day(Day(DAY), streams_of_day(Day(DAY)))
-    inside = [(joined, left) for joined, left in spans if joined >= 0 * HOUR or left > 0 * HOUR]
-    seconds = sum(Day(DAY).seconds_of(DAWN + joined, DAWN + left) for joined, left in inside)
-    assert found == {stream.pk: (len(inside), seconds)}
 
 
 def test_however_often_the_rows_are_the_same(late_show: Stream) -> None:
@@ -259,39 +238,6 @@ def test_a_stream_that_went_on_for_months_is_found_on_each_of_its_days() -> None
     assert compute(DAY + datetime.timedelta(days=1)) == []
 
 
-@pytest.mark.django_db(transaction=True)  # ANALYZE commits
-def test_streams_that_are_over_are_found_by_when_they_ended() -> None:
-    """Not among all that began in the weeks before, which may be millions."""
-    owners = [broadcaster_ensure(name=f"b{n}", slug=f"b{n}") for n in range(20)]
-    category = category_ensure(slug="talk", name="Talk")
-    Stream.objects.bulk_create(
-        Stream(
-            broadcaster=owner,
-            category=category,
-            title="past",
-            status="ended",
-            started_at=DAWN - days * 24 * HOUR,
-            ended_at=DAWN - days * 24 * HOUR + HOUR,
-        )
-        for owner in owners
-        for days in range(60)
-    )
-    is_mysql = connection.vendor == "mysql"
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE TABLE streams" if is_mysql else "ANALYZE streams")
-    with CaptureQueriesContext(connection) as queries:
-        assert len(streams_of_day(Day(DAY))) == 20
-    (query,) = [query["sql"] for query in queries if ">=" in query["sql"]]
-    with connection.cursor() as cursor:
-        cursor.execute(f"{'EXPLAIN' if is_mysql else 'EXPLAIN QUERY PLAN'} {query}")
-        (plan,) = cursor.fetchall()
-    if is_mysql:
-        assert plan[5] == "streams_ended"
-        assert rows_read(lambda: streams_of_day(Day(DAY))) <= 20 + 2
-    else:
-        assert "USING INDEX streams_ended" in plan[3]
-
-
 def test_the_task_and_the_command_do_the_same(late_show: Stream) -> None:
     daily()
     out = io.StringIO()
@@ -307,19 +253,3 @@ def test_the_task_and_the_command_do_the_same(late_show: Stream) -> None:
         call_command("daily_statistics", "2001-01-01")
     with pytest.raises(CommandError, match="is no day"):
         call_command("daily_statistics", "yesterday")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_midnight_with_many_sessions_is_one_row_to_whoever_computes() -> None:
-    stream = stream_make("late show", -2 * HOUR, 2 * HOUR)
-    for number in range(40):
-        watch(stream, f"u{number}", -HOUR, HOUR)
-    with CaptureQueriesContext(connection) as queries:
-        assert watched_of_day(Day(DAY), streams_of_day(Day(DAY))) == {stream.pk: (40, 40 * 3_600)}
-    sent = []
-    with connection.cursor() as cursor:
-        for query in queries:
-            if query["sql"].startswith("SELECT"):
-                cursor.execute(query["sql"])
-                sent.append(len(cursor.fetchall()))
-    assert max(sent) == 1
