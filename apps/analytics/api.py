@@ -116,7 +116,7 @@ def broadcaster_series(request: HttpRequest, slug: Slug, chosen: Query[RangeFilt
 
 @router.get("/broadcasters/{slug}/days", response={200: DaysOut, **ERRORS}, throttle=[THROTTLE])
 def broadcaster_days(request: HttpRequest, slug: Slug, chosen: Query[RangeFilter]) -> dict[str, Any]:
-    """A broadcaster's days on which it was live. Today is made anew at 10 and 40 minutes past every hour."""
+    """A broadcaster's days on which it was live. Today is made anew at 12 and 42 minutes past every hour."""
     broadcaster, days = broadcaster_open(user=request.user, slug=slug), chosen.days()
     return {"items": selectors.broadcaster_days(broadcaster_id=broadcaster.pk, since=days.since, until=days.until)}
 

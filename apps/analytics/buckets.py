@@ -24,8 +24,8 @@ def buckets_read(
     alias = router.db_for_read(ViewerHistory)
     connection = connections[alias]
     rows = ViewerHistory.objects.using(alias).order_by().filter(is_reading(), stream_id__in=stream_ids)
-    rows = rows.filter(captured_at__gte=since, captured_at__lt=until).values(at=F("captured_at"))
-    moments = rows.annotate(viewers=F("current") if len(stream_ids) == 1 else Sum("current"))
+    read = rows.filter(captured_at__gte=since, captured_at__lt=until).values(at=F("captured_at"))
+    moments = read.annotate(viewers=F("current") if len(stream_ids) == 1 else Sum("current"))
     chosen, values = moments.query.get_compiler(alias).as_sql()
     number = _number(connection, unit_s=int(unit_s), shift_s=int(shift_s))
     with connection.cursor() as cursor:

@@ -13,6 +13,9 @@ from apps.audience.sessions import SEOUL
 
 ONE_DAY = datetime.timedelta(days=1)
 
+# Minutes past every hour at which the running day is made anew; not one of a snapshot, which takes up to a minute.
+COUNTED_AT = (12, 42)
+
 # A session that began longer ago than this before a day adds nothing to it: so few partitions have to be read.
 LONGEST_SESSION = 7 * ONE_DAY
 
@@ -100,13 +103,16 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class StreamOfDay:
-    """A stream that was live on the day. `final_peak` is known when it has ended."""
+    """A stream that was live on the day. `peak` is its own: the final one, or of one that is live that of this moment.
+
+    0 if nobody knows it.
+    """
 
     stream_id: int
     broadcaster_id: int
     started_at: datetime.datetime
     ended_at: datetime.datetime | None
-    final_peak: int
+    peak: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +158,7 @@ def figures_make(
     """One stream's figures of the day; of one that still goes on, up to `now`."""
     live_s = day.seconds_of(stream.started_at, stream.ended_at or now)
     return Figures(
-        peak_viewers=peak_of_day(day, stream, readings),
+        peak_viewers=peak_of_day(day, stream, readings, now=now),
         average_viewers=_average(readings, watching, live_s),
         unique_viewers=watching.viewers,
         new_viewers=watching.new,
@@ -162,15 +168,15 @@ def figures_make(
     )
 
 
-def peak_of_day(day: Day, stream: StreamOfDay, readings: Readings) -> int:
-    """The most viewers at once on that day.
+def peak_of_day(day: Day, stream: StreamOfDay, readings: Readings, *, now: datetime.datetime) -> int:
+    """The most viewers at once on that day, as far as it has come.
 
     Snapshots miss what happens between them, but the stream's own peak does not. If that rose during the day, it was
     reached then; if not, or if nobody knows what it was before, what snapshots saw is all that is known.
     """
     by_end = readings.peak_by_end
-    if stream.ended_at is not None and stream.ended_at <= day.end:
-        by_end = max(by_end, stream.final_peak)
+    if (stream.ended_at or now) <= day.end:
+        by_end = max(by_end, stream.peak)
     before = 0 if stream.started_at >= day.start else readings.peak_before
     has_risen = before is not None and by_end > before
     return max(readings.highest, by_end if has_risen else 0)

@@ -1,8 +1,10 @@
 """What a day's statistics are made of."""
 
 import datetime
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -12,13 +14,15 @@ from django.db.models import BigIntegerField, Count, DateTimeField, F, Func, Max
 from django.db.models.functions import Greatest, Least
 from django.db.models.sql.compiler import SQLCompiler
 
-from apps.audience.selectors import slices
+from apps.audience.selectors import CountsUnavailable, counts_of, slices
 from apps.streams.models import Stream, StreamStatus
 
 from .daily import LONGEST_SESSION, ONE_DAY, Day, Readings, StreamOfDay, Watching
 from .models import UserSession, ViewerHistory, Visitor
 from .readers import reads
 from .readings import is_reading
+
+logger = logging.getLogger(__name__)
 
 # So many broadcasters are looked up by their index; of more, all streams of the day are read.
 BROADCASTERS_ASKED = 500
@@ -49,6 +53,20 @@ def streams_of_day(day: Day, broadcasters: Collection[int] | None = None) -> lis
             if broadcasters is None or row[1] in broadcasters:
                 found[row[0]] = StreamOfDay(*row)
     return [found[stream_id] for stream_id in sorted(found)]
+
+
+def peaks_add(streams: Sequence[StreamOfDay], *, now: datetime.datetime) -> list[StreamOfDay]:
+    """The same, those that are live with the most at once since they started, which Redis has.
+
+    Without Redis, or of one that it does not know, that is what the last snapshot saw.
+    """
+    live = [stream.stream_id for stream in streams if stream.ended_at is None]
+    try:
+        peaks = {one.stream_id: one.peak for one in counts_of(live, at_ms=int(now.timestamp() * 1000))}
+    except CountsUnavailable as error:
+        logger.warning("the peaks of %d live stream(s) are those of their last snapshots: %s", len(live), error)
+        return list(streams)
+    return [replace(stream, peak=max(stream.peak, peaks.get(stream.stream_id, 0))) for stream in streams]
 
 
 @reads("analytics")

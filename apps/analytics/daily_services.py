@@ -66,6 +66,8 @@ def _compute(
     """The day of these broadcasters, or of all."""
     whole = Day(day)
     streams = selectors.streams_of_day(whole, broadcasters)
+    if now < whole.end:
+        streams = selectors.peaks_add(streams, now=now)
     minutes = 0
     for part in slices(streams, STREAMS_PER_QUERY):
         readings, watched = selectors.readings_of_day(whole, part), selectors.watched_of_day(whole, part)

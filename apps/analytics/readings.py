@@ -16,4 +16,4 @@ def is_reading() -> Q:
     differ, and a snapshot is read up to a minute after its mark.
     """
     over = Stream.objects.order_by().filter(pk=OuterRef("stream_id"), ended_at__lte=OuterRef("captured_at"))
-    return Q(current__gt=0) | ~Exists(over)
+    return Q(current__gt=0) | Q(~Exists(over))

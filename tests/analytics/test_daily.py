@@ -144,7 +144,23 @@ def test_what_is_due_is_a_broadcasters_from_the_day_that_changed_on() -> None:
     ],
 )
 def test_peak(of: StreamOfDay, readings: Readings, peak: int) -> None:
-    assert peak_of_day(MARCH_1, of, readings) == peak
+    assert peak_of_day(MARCH_1, of, readings, now=MARCH_1.end + HOUR) == peak
+
+
+@pytest.mark.parametrize(
+    ("of", "readings", "peak"),
+    [
+        (stream(HOUR, final_peak=50), Readings(3, 60, 30, 40, None), 50),
+        (stream(HOUR, final_peak=50), Readings(), 50),
+        (stream(HOUR), Readings(3, 60, 30, 40, None), 40),
+        (stream(-HOUR, final_peak=90), Readings(3, 60, 30, 80, 80), 90),
+        (stream(-HOUR, final_peak=80), Readings(3, 60, 30, 80, 80), 30),
+    ],
+)
+def test_the_peak_of_the_running_day_is_that_of_this_moment(of: StreamOfDay, readings: Readings, peak: int) -> None:
+    assert peak_of_day(MARCH_1, of, readings, now=DAWN + 2 * HOUR) == peak
+    # Once the day is over, what a stream that goes on reaches later is nothing of it.
+    assert peak_of_day(MARCH_1, of, readings, now=MARCH_1.end + MINUTE) <= max(readings.highest, readings.peak_by_end)
 
 
 def test_all_figures_together() -> None:
