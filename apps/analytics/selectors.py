@@ -150,8 +150,9 @@ def streams_between(broadcaster_id: int, since: datetime.datetime, until: dateti
     """Ids of a broadcaster's streams that were live in the range, in the order in which they started.
 
     An index lists them by when they started. One is live at a time, so of those that started long before, only the last
-    can have gone on for so long.
+    can have gone on for so long. One that is live now has been so until now: of a time to come nobody knows.
     """
+    now = timezone.now()
     own = Stream.objects.filter(broadcaster_id=broadcaster_id)
     from_then = since - LONGEST_STREAM
     found = list(
@@ -160,7 +161,7 @@ def streams_between(broadcaster_id: int, since: datetime.datetime, until: dateti
     found += (
         own.filter(started_at__lt=from_then).order_by("-started_at").values_list("started_at", "pk", "ended_at")[:1]
     )
-    return [pk for _, pk, ended_at in sorted(found, key=lambda row: row[:2]) if ended_at is None or ended_at >= since]
+    return [pk for _, pk, ended_at in sorted(found, key=lambda row: row[:2]) if (ended_at or now) >= since]
 
 
 def figures_of(broadcaster_id: int, streams: Sequence[Stream]) -> list[StreamFigures]:
