@@ -8,8 +8,10 @@ from django.test import Client
 from django.utils import translation
 
 from apps.analytics.pages import Today, today_page
-from apps.analytics.ranges import DayRange, range_pick
+from apps.analytics.ranges import range_pick
+from apps.analytics.running_selectors import running_of_broadcaster
 from apps.analytics.templatetags.statistics_display import change, heat, mean, short, watched, watched_large
+from apps.streams.models import Stream
 from tests.analytics.owned import Owned, owned_make, seoul, stream_write
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -72,6 +74,7 @@ def test_figures_as_people_read_them():
     ]
     assert watched_large(74_040) == "1,234<small> h</small>"
     assert [mean(value) for value in (0.0, 15.04, 99.96, 1234.5)] == ["0.0", "15.0", "100.0", "1,234"]
+    assert [show(None) for show in (mean, watched, watched_large)] == ["—", "—", "—"]
     assert [short(value) for value in (0, 999.4, 1000, 1234, 12_345, 1_500_000)] == [
         *("0", "999", "1K", "1.2K", "12K", "1.5M"),
     ]
@@ -200,21 +203,24 @@ def test_streams_are_listed_twenty_a_page(as_mina: Client, owned: Owned):
 
 
 def test_todays_figures_say_of_when_they_are(owned: Owned):
-    days = DayRange(datetime.date(2026, 3, 4), datetime.date(2026, 3, 5))
     now = seoul(4, 2, 13)
-    assert today_page(owned.channel, days, now=now) == Today(is_live=False, as_of=None)
+
+    def look(live: Stream | None, *, at: datetime.datetime = now) -> Today | None:
+        return today_page(running_of_broadcaster(broadcaster_id=owned.channel.pk, now=at), live, now=at)
+
+    assert look(None) is None
     stream = stream_write(owned.channel, "On", started_at=seoul(3, 23), viewers=[5] * 30, ended=False)
-    assert today_page(owned.channel, days, now=now) == Today(is_live=True, as_of=None)
+    assert look(stream) == Today(is_live=True, as_of=None, is_behind=True, minutes=30)
     stream.delete()
-    stream_write(
+    stream = stream_write(
         *(owned.channel, "On"),
         started_at=seoul(3, 23),
         viewers=[5] * 20,  # until 00:40, when statistics were made
         ended=False,
-        days={datetime.date(2026, 3, 4): (5, 0, 200)},
+        days={datetime.date(2026, 3, 3): (5, 0, 200), datetime.date(2026, 3, 4): (5, 0, 200)},
     )
-    assert today_page(owned.channel, days, now=now) == Today(is_live=True, as_of=seoul(4, 0, 40))
-    assert today_page(owned.channel, days, now=seoul(5, 2)) is None
+    assert look(stream) == Today(is_live=True, as_of=seoul(4, 0, 40), is_behind=False, minutes=30)
+    assert look(stream, at=seoul(5, 2)) == Today(is_live=True, as_of=seoul(4, 0, 40), is_behind=True, minutes=13)
 
 
 # --- a stream -----------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def test_figures_of_streams_come_from_their_days_newest_first(monkeypatch: pytes
     found = broadcaster_streams(broadcaster_id=owner, since=DAWN, until=timezone.now())
     assert [one.id for one in found] == [live.pk, first.pk]
     assert found[1] == StreamFigures(first.pk, "first", first.started_at, first.ended_at, 70, 20.0, 30, 1_500, 180)
-    assert (found[0].ended_at, found[0].peak, found[0].average, found[0].unique) == (None, 0, 0.0, 0)
+    assert (found[0].ended_at, found[0].peak, found[0].average, found[0].unique) == (None, 0, None, None)
     assert found[0].live_minutes == (timezone.now() - live.started_at) // MINUTE
     monkeypatch.setattr(selectors, "MOST_STREAMS", 1)
     assert [one.id for one in broadcaster_streams(broadcaster_id=owner, since=DAWN, until=timezone.now())] == [live.pk]

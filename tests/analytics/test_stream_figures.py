@@ -19,7 +19,7 @@ SECOND = datetime.timedelta(seconds=1)
 def test_a_stream_whose_row_is_not_on_the_replica_yet_has_its_figures() -> None:
     started_at = timezone.now() - 90 * SECOND
     stream = Stream(pk=7, broadcaster_id=3, category_id=1, title="just begun", started_at=started_at, peak_viewers=4)
-    assert stream_figures(stream=stream) == StreamFigures(7, "just begun", started_at, None, 4, 0.0, 0, 0, 1)
+    assert stream_figures(stream=stream) == StreamFigures(7, "just begun", started_at, None, 4, None, None, None, 1)
 
 
 def test_a_stream_that_ended_before_it_started_has_a_page(client: Client) -> None:
