@@ -149,7 +149,10 @@ class ComparisonOut(Schema):
 
 
 class RankedBroadcasterOut(Schema):
-    """A place. `category` is the slug of the one in which most was watched."""
+    """A place. `category` is the slug of the one in which most was watched.
+
+    `unique` is a sum over streams and days: who came on two days counts twice.
+    """
 
     rank: int
     slug: str

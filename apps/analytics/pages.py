@@ -88,13 +88,15 @@ def broadcaster_page(
     shown = [one for one in running if days.since <= one.day < days.until]
     today = today_page(shown, broadcaster_live_stream(broadcaster=broadcaster) if shown else None, now=now)
     weeks = max(LEAST_WEEKS, min(MOST_WEEKS, days.days // 7))
+    streams = Paginator(
+        selectors.broadcaster_streams(broadcaster_id=broadcaster.pk, since=since, until=until), STREAMS_PER_PAGE
+    ).get_page(page)
     return context | {
         "headlines": headlines(selectors.growth(broadcaster_id=broadcaster.pk, until=days.until, days=days.days)),
         "day_rows": found[::-1],
         "day_chart": day_chart(days, found),
-        "streams": Paginator(
-            selectors.broadcaster_streams(broadcaster_id=broadcaster.pk, since=since, until=until), STREAMS_PER_PAGE
-        ).get_page(page),
+        "streams": streams,
+        "reach_beyond": any(one.started_at < since or (one.ended_at or now) > until for one in streams),
         "heat": heat_page(selectors.heat_map(broadcaster_id=broadcaster.pk, until=days.until, weeks=weeks), weeks),
         "today": today,
         "counts_today": days.since <= now.astimezone(SEOUL).date() < days.until,

@@ -142,6 +142,18 @@ def test_a_broadcasters_page(as_mina: Client, owned: Owned):
     assert "as-of" not in words  # the running day is not among them
 
 
+def test_it_is_said_where_viewers_are_sums_and_what_reaches_beyond_the_days(as_mina: Client, owned: Owned):
+    beyond = "Each with the figures of all of it, also of the part that is outside of these days."
+    words = text(as_mina.get(f"/studio/statistics/?{MARCH}"))
+    hint = "Who watched two streams, or on two days, counts twice"
+    assert f'<dd class="hint muted needed">{hint}</dd>' in words
+    assert beyond not in words
+    assert beyond in text(as_mina.get("/studio/statistics/?from=2026-03-03&to=2026-03-03"))
+    twice = "Who watched on two days counts twice"
+    assert twice in text(as_mina.get(f"/live/{owned.second.pk}/statistics/"))
+    assert twice not in text(as_mina.get(f"/live/{owned.first.pk}/statistics/"))
+
+
 def test_growth_against_the_days_before(as_mina: Client):
     context = as_mina.get("/studio/statistics/?from=2026-03-03&to=2026-03-03").context
     found = {one.name: (one.value, one.before, one.change) for one in context["headlines"]}
