@@ -276,9 +276,10 @@ def test_a_first_stream_is_compared_with_none(as_mina: Client, owned: Owned):
 
 def test_others_find_nothing(client: Client, owned: Owned):
     pages = ["/broadcasters/mina/statistics/", f"/live/{owned.second.pk}/statistics/"]
-    assert [client.get(page).status_code for page in pages] == [404, 404]
-    response = client.get("/studio/statistics/")
-    assert (response.status_code, response["Location"]) == (302, "/accounts/sign-in/?next=/studio/statistics/")
+    # Who is not signed in is asked to, and learns nothing about what there is.
+    for page in (*pages, "/studio/statistics/", "/broadcasters/nobody/statistics/", f"/live/{2**70}/statistics/"):
+        response = client.get(page)
+        assert (response.status_code, response["Location"]) == (302, f"/accounts/sign-in/?next={page}")
     client.force_login(owned.jun)
     assert [client.get(page).status_code for page in pages] == [404, 404]
     assert client.get("/broadcasters/nobody/statistics/").status_code == 404
