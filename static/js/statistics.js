@@ -70,9 +70,11 @@ async function load(element, url, draw) {
 }
 
 function drawSeries(element, { unit_s, since, until, at, average, peak }) {
-  // A bucket of one snapshot is its own mean.
+  // A bucket of one snapshot is its own mean: these are the viewers at that moment.
   const isFinest = unit_s === SNAPSHOT_S;
   element.querySelector(".key-2").hidden = isFinest;
+  const highest = element.querySelector(".key-1");
+  if (isFinest) highest.textContent = highest.dataset.one;
   const data = withHoles(at, isFinest ? [peak] : [average, peak], unit_s);
   const name = unit_s >= DAY_S ? day : moment;
   const texts = words(element).reverse();

@@ -165,8 +165,8 @@ def test_every_cell_of_the_week_is_read_aloud(as_mina: Client):
     page = as_mina.get(f"/studio/statistics/?{MARCH}").content.decode()
     table = page[page.index('<table class="heat">') : page.index("</table>", page.index('<table class="heat">'))]
     assert (table.count("<td class="), table.count("not live"), table.count('scope="row"')) == (7 * 24, 165, 7)
-    assert 'class="h8" title="Tuesday 00:00 · Average 80.0 · Peak 80"' in table
-    assert 'class="h2" title="Sunday 09:00 · Average 15.0 · Peak 20"' in table
+    assert 'class="h8" title="Tuesday 00:00 · Average 80.0 · Highest reading 80"' in table
+    assert 'class="h2" title="Sunday 09:00 · Average 15.0 · Highest reading 20"' in table
 
 
 def test_days_without_a_stream_say_so(as_mina: Client):
