@@ -1,5 +1,6 @@
 """Statistics and rankings in a browser: charts that draw, follow the theme and can be read by keyboard, downloads."""
 
+import base64
 import csv
 import datetime
 import io
@@ -325,6 +326,36 @@ def test_nothing_scrolls_sideways_on_a_small_phone(mina: Callable[..., Person], 
         *("/rankings/", "/rankings/?period=today", "/rankings/?period=week"),
     ]
     assert {path: overflow(phone.visit(path)) for path in addresses} == dict.fromkeys(addresses, 0)
+
+
+# Of a picture, how bright it is at both ends, near the top.
+EDGES = """
+  async (picture) => {
+    const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${picture}`)).blob());
+    const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d", { willReadFrequently: true });
+    canvas.drawImage(image, 0, 0);
+    return [2, image.width - 3].map((x) => canvas.getImageData(x, 3, 1, 1).data[0]);
+  }
+"""
+
+
+def test_a_table_that_goes_on_beyond_the_edge_is_seen_to(mina: Callable[..., Person]):
+    phone = mina(width=390)
+    page, blank = phone.visit(f"/studio/statistics/?{MARCH}"), phone.context.new_page()
+    table = page.get_by_role("group", name="Figures of each day")
+    table.scroll_into_view_if_needed()
+
+    def shaded() -> tuple[bool, bool]:
+        """Whether the left and the right edge are darker than the paper."""
+        left, right = blank.evaluate(EDGES, base64.b64encode(table.screenshot()).decode())
+        return left < 245, right < 245
+
+    assert table.evaluate("(box) => box.scrollWidth > box.clientWidth")
+    assert shaded() == (False, True)
+    table.evaluate("(box) => { box.scrollLeft = 40; }")
+    eventually(lambda: shaded() == (True, True))
+    table.evaluate("(box) => { box.scrollLeft = box.scrollWidth; }")
+    eventually(lambda: shaded() == (True, False))
 
 
 def test_in_korean(mina: Callable[..., Person]):
