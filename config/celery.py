@@ -5,6 +5,8 @@ import os
 from celery import Celery
 from celery.schedules import crontab
 
+from apps.analytics.daily import COUNTED_AT
+
 from .worker_metrics import worker_metrics_prepare
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.embedded")
@@ -43,7 +45,7 @@ app.conf.beat_schedule = {
     "analytics-sessions": {"task": "apps.analytics.tasks.sessions", "schedule": 2.0, "options": {"expires": 2}},
     "analytics-daily": {
         "task": "apps.analytics.tasks.daily",
-        "schedule": crontab(minute="10,40"),  # at 00:10 with the day that has just ended
+        "schedule": crontab(minute=",".join(map(str, COUNTED_AT))),  # at 00:12 with the day that has just ended
         "options": {"expires": 1500},
     },
     # Looks whether rankings of today and of the week are there and young enough; makes them every five minutes.

@@ -30,11 +30,15 @@ LIMITS = {
 }
 
 
-def _key(action: str, *who: str) -> str:
+def digest(purpose: str, *who: str) -> str:
+    """What stands for them in keys of the cache."""
     # Hashed, because names may hold any character and of any length, and cache keys may not. With our key, because the
     # addresses of all the world can be hashed in minutes, and whoever reads the cache is not to learn who came.
-    digest = salted_hmac("apps.accounts.throttle", "\n".join(who), algorithm="sha256").hexdigest()[:32]
-    return f"throttle:{action}:{digest}"
+    return salted_hmac(purpose, "\n".join(who), algorithm="sha256").hexdigest()[:32]
+
+
+def _key(action: str, *who: str) -> str:
+    return f"throttle:{action}:{digest('apps.accounts.throttle', *who)}"
 
 
 def _name_key(action: str, address: str, name: str) -> str:

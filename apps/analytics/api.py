@@ -10,9 +10,9 @@ from django.http import Http404, HttpRequest
 from django.utils import timezone
 from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError, ValidationError
-from ninja.throttling import UserRateThrottle
 from pydantic import BeforeValidator
 
+from apps.accounts.rates import CallerRate
 from apps.audience.selectors import CountsUnavailable
 from apps.audience.sessions import SEOUL
 from apps.streams.api import ErrorOut, StreamId
@@ -49,7 +49,7 @@ REFUSED = {
 ERRORS = {(404, 422, 429): ErrorOut}
 
 
-class StatisticsThrottle(UserRateThrottle):
+class StatisticsThrottle(CallerRate):
     """One user's, or one address's, questions about the past, all together."""
 
     scope = "statistics"
@@ -116,7 +116,7 @@ def broadcaster_series(request: HttpRequest, slug: Slug, chosen: Query[RangeFilt
 
 @router.get("/broadcasters/{slug}/days", response={200: DaysOut, **ERRORS}, throttle=[THROTTLE])
 def broadcaster_days(request: HttpRequest, slug: Slug, chosen: Query[RangeFilter]) -> dict[str, Any]:
-    """A broadcaster's days on which it was live. Today is made anew at 10 and 40 minutes past every hour."""
+    """A broadcaster's days on which it was live. Today is made anew at 12 and 42 minutes past every hour."""
     broadcaster, days = broadcaster_open(user=request.user, slug=slug), chosen.days()
     return {"items": selectors.broadcaster_days(broadcaster_id=broadcaster.pk, since=days.since, until=days.until)}
 

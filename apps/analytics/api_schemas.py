@@ -36,15 +36,18 @@ class SeriesOut(Schema):
 
 
 class DayOut(Schema):
-    """A day of Seoul. `unique`, `new` and `returning` are sums over its streams, minutes are whole."""
+    """A day of Seoul. `unique`, `new` and `returning` are sums over its streams, minutes are whole.
+
+    null is what is not known yet: `average` before the first reading, the figures of sessions before the day was made.
+    """
 
     day: datetime.date
     peak: int
-    average: float
-    unique: int
-    new: int
-    returning: int
-    watch_minutes: int
+    average: float | None
+    unique: int | None
+    new: int | None
+    returning: int | None
+    watch_minutes: int | None
     live_minutes: int
     streams: int
 
@@ -56,17 +59,22 @@ class DaysOut(Schema):
 
 
 class StreamFiguresOut(Schema):
-    """A stream as a whole; `ended_at` is null while it is live, and then it is told as of up to half an hour ago."""
+    """A stream as a whole; `ended_at` is null while it is live.
+
+    `unique` (a sum over days) and `watch_minutes` are as of `as_of`; it is null once they are settled, and with them
+    while they are not made yet. `average` is null before the first reading.
+    """
 
     id: int
     title: str
     started_at: datetime.datetime
     ended_at: datetime.datetime | None
     peak: int
-    average: float
-    unique: int
-    watch_minutes: int
+    average: float | None
+    unique: int | None
+    watch_minutes: int | None
     live_minutes: int
+    as_of: datetime.datetime | None
 
 
 class StreamsOut(Schema):
@@ -91,14 +99,14 @@ class HeatMapOut(Schema):
 
 
 class TotalsOut(Schema):
-    """What some days come to."""
+    """What some days come to. `unique`, `new` and `returning` add up days and streams; null is not known yet."""
 
     peak: int
-    average: float
-    unique: int
-    new: int
-    returning: int
-    watch_minutes: int
+    average: float | None
+    unique: int | None
+    new: int | None
+    returning: int | None
+    watch_minutes: int | None
     live_minutes: int
     streams: int
 
@@ -141,7 +149,10 @@ class ComparisonOut(Schema):
 
 
 class RankedBroadcasterOut(Schema):
-    """A place. `category` is the slug of the one in which most was watched."""
+    """A place. `category` is the slug of the one in which most was watched.
+
+    `unique` is a sum over streams and days: who came on two days counts twice.
+    """
 
     rank: int
     slug: str

@@ -5,7 +5,7 @@ has its own part of a stream's time and of what its viewers watched.
 """
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,14 @@ from apps.audience.sessions import SEOUL
 
 ONE_DAY = datetime.timedelta(days=1)
 
-Span = tuple[datetime.datetime, datetime.datetime]  # joined, left
+# Minutes past every hour at which the running day is made anew; not one of a snapshot, which takes up to a minute.
+COUNTED_AT = (12, 42)
+
+# A session that began longer ago than this before a day adds nothing to it: so few partitions have to be read.
+LONGEST_SESSION = 7 * ONE_DAY
+
+Span = tuple[int, datetime.datetime, datetime.datetime]  # stream, joined, left
+Touched = tuple[datetime.date, int | None]  # a day, and a stream that stands for its broadcaster; None: all of them
 
 
 def seoul_date(epoch_ms: int) -> datetime.date:
@@ -32,13 +39,45 @@ def days_between(first: datetime.date, last: datetime.date) -> Iterator[datetime
         yield first + number * ONE_DAY
 
 
-def days_touched(spans: Iterable[Span], *, before: datetime.date) -> set[datetime.date]:
-    """The days before that one on which any of these sessions was going on."""
+def days_touched(spans: Iterable[Span], *, before: datetime.date) -> set[Touched]:
+    """The streams, and the days before that one, to which any of these sessions adds something."""
     limit = midnight(before)
     whole = {
-        (joined.astimezone(SEOUL).date(), left.astimezone(SEOUL).date()) for joined, left in spans if joined < limit
+        (stream_id, joined.astimezone(SEOUL).date(), left.astimezone(SEOUL).date())
+        for stream_id, joined, left in spans
+        if joined < limit
     }
-    return {day for first, last in whole for day in days_between(first, min(last, before - ONE_DAY))}
+    return {
+        (day, stream_id)
+        for stream_id, first, last in whole
+        for day in days_between(first, min(last, before - ONE_DAY, first + LONGEST_SESSION))
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What changed since it was last computed, and of whom the streams in it are; those that are gone have no owner.
+
+    A change of one day has all later ones made again, too: who came to a broadcaster on a day is new on none after it.
+    """
+
+    changed: frozenset[Touched]
+    owners: Mapping[int, int]
+
+    @property
+    def first(self) -> datetime.date | None:
+        """The earliest day to be made again."""
+        return min((day for day, one in self.changed if one is None or one in self.owners), default=None)
+
+    def until(self, day: datetime.date) -> frozenset[Touched]:
+        """What changed on that day or before it, as the day is made again for it."""
+        return frozenset((day, one) for changed, one in self.changed if changed <= day)
+
+    def broadcasters(self, day: datetime.date) -> frozenset[int] | None:
+        """Whose streams are to be made again on the day; None: everybody's."""
+        streams = {one for _, one in self.until(day)}
+        owners = frozenset(self.owners[one] for one in streams if one is not None and one in self.owners)
+        return None if None in streams else owners
 
 
 @dataclass(frozen=True)
@@ -64,13 +103,16 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class StreamOfDay:
-    """A stream that was live on the day. `final_peak` is known when it has ended."""
+    """A stream that was live on the day. `peak` is its own: the final one, or of one that is live that of this moment.
+
+    0 if nobody knows it.
+    """
 
     stream_id: int
     broadcaster_id: int
     started_at: datetime.datetime
     ended_at: datetime.datetime | None
-    final_peak: int
+    peak: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +158,7 @@ def figures_make(
     """One stream's figures of the day; of one that still goes on, up to `now`."""
     live_s = day.seconds_of(stream.started_at, stream.ended_at or now)
     return Figures(
-        peak_viewers=peak_of_day(day, stream, readings),
+        peak_viewers=peak_of_day(day, stream, readings, now=now),
         average_viewers=_average(readings, watching, live_s),
         unique_viewers=watching.viewers,
         new_viewers=watching.new,
@@ -126,15 +168,15 @@ def figures_make(
     )
 
 
-def peak_of_day(day: Day, stream: StreamOfDay, readings: Readings) -> int:
-    """The most viewers at once on that day.
+def peak_of_day(day: Day, stream: StreamOfDay, readings: Readings, *, now: datetime.datetime) -> int:
+    """The most viewers at once on that day, as far as it has come.
 
     Snapshots miss what happens between them, but the stream's own peak does not. If that rose during the day, it was
     reached then; if not, or if nobody knows what it was before, what snapshots saw is all that is known.
     """
     by_end = readings.peak_by_end
-    if stream.ended_at is not None and stream.ended_at <= day.end:
-        by_end = max(by_end, stream.final_peak)
+    if (stream.ended_at or now) <= day.end:
+        by_end = max(by_end, stream.peak)
     before = 0 if stream.started_at >= day.start else readings.peak_before
     has_risen = before is not None and by_end > before
     return max(readings.highest, by_end if has_risen else 0)

@@ -1,23 +1,31 @@
 """What a day's statistics are made of."""
 
 import datetime
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from django.conf import settings
 from django.db import connections, router
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BigIntegerField, Count, DateTimeField, F, Func, Max, Q, Sum, Value
+from django.db.models.functions import Greatest, Least
+from django.db.models.sql.compiler import SQLCompiler
 
+from apps.audience.selectors import CountsUnavailable, counts_of, slices
 from apps.streams.models import Stream, StreamStatus
 
-from .daily import ONE_DAY, Day, Readings, StreamOfDay, Watching
-from .models import DailyStatistics, UserSession, ViewerHistory, Visitor
+from .daily import LONGEST_SESSION, ONE_DAY, Day, Readings, StreamOfDay, Watching
+from .models import UserSession, ViewerHistory, Visitor
 from .readers import reads
+from .readings import is_reading
 
-# A session that began longer ago than this before a day adds nothing to it: so few partitions have to be read.
-LONGEST_SESSION = 7 * ONE_DAY
-# Streams that are over are looked for among those that began so long before; and among those of the day before.
-LONGEST_STREAM = 31 * ONE_DAY
+logger = logging.getLogger(__name__)
+
+# So many broadcasters are looked up by their index; of more, all streams of the day are read.
+BROADCASTERS_ASKED = 500
 
 
 def oldest_day(today: datetime.date) -> datetime.date | None:
@@ -30,23 +38,44 @@ def oldest_day(today: datetime.date) -> datetime.date | None:
 
 
 @reads("analytics")
-def streams_of_day(day: Day) -> list[StreamOfDay]:
-    """Every stream that was live on the day, by id."""
-    on_day = Q(started_at__lt=day.end) & (Q(ended_at=None) | Q(ended_at__gte=day.start))
-    went_on = DailyStatistics.objects.filter(day=day.date - ONE_DAY).values("stream_id")
-    # Three questions that an index answers each, instead of one that reads all streams there ever were.
-    questions = (
-        Q(status=StreamStatus.LIVE),
-        Q(status=StreamStatus.ENDED, started_at__gte=day.start - LONGEST_STREAM),
-        Q(pk__in=went_on),
-    )
+def streams_of_day(day: Day, broadcasters: Collection[int] | None = None) -> list[StreamOfDay]:
+    """Every stream, or every one of these broadcasters, that was live on the day, by id."""
+    # Two questions that an index answers each, instead of one that reads all streams there ever were. Only what is
+    # over has an end, so the second needs no status; with one, another index might be taken.
+    questions = (Q(status=StreamStatus.LIVE), Q(ended_at__gte=day.start))
     found: dict[int, StreamOfDay] = {}
     for question in questions:
-        rows = Stream.objects.filter(on_day, question).values_list(
-            "pk", "broadcaster_id", "started_at", "ended_at", "peak_viewers"
-        )
-        found.update((row[0], StreamOfDay(*row)) for row in rows.iterator())
+        streams = Stream.objects.filter(question, started_at__lt=day.end)
+        if broadcasters is not None and len(broadcasters) <= BROADCASTERS_ASKED:
+            streams = streams.filter(broadcaster_id__in=broadcasters)
+        rows = streams.values_list("pk", "broadcaster_id", "started_at", "ended_at", "peak_viewers")
+        for row in rows.iterator():
+            if broadcasters is None or row[1] in broadcasters:
+                found[row[0]] = StreamOfDay(*row)
     return [found[stream_id] for stream_id in sorted(found)]
+
+
+def peaks_add(streams: Sequence[StreamOfDay], *, now: datetime.datetime) -> list[StreamOfDay]:
+    """The same, those that are live with the most at once since they started, which Redis has.
+
+    Without Redis, or of one that it does not know, that is what the last snapshot saw.
+    """
+    live = [stream.stream_id for stream in streams if stream.ended_at is None]
+    try:
+        peaks = {one.stream_id: one.peak for one in counts_of(live, at_ms=int(now.timestamp() * 1000))}
+    except CountsUnavailable as error:
+        logger.warning("the peaks of %d live stream(s) are those of their last snapshots: %s", len(live), error)
+        return list(streams)
+    return [replace(stream, peak=max(stream.peak, peaks.get(stream.stream_id, 0))) for stream in streams]
+
+
+@reads("analytics")
+def owners_of(stream_ids: Collection[int]) -> dict[int, int]:
+    """The broadcasters of these streams, but for streams that are gone."""
+    owners: dict[int, int] = {}
+    for part in slices(sorted(stream_ids)):
+        owners.update(Stream.objects.filter(pk__in=part).values_list("pk", "broadcaster_id"))
+    return owners
 
 
 @reads("analytics")
@@ -57,7 +86,7 @@ def readings_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, Readi
     before it.
     """
     history = ViewerHistory.objects.order_by()
-    in_day = Q(captured_at__lt=day.end)
+    in_day = Q(captured_at__lt=day.end) & is_reading()
     rows = (
         history.filter(stream_id__in=_ids(streams), captured_at__gte=day.start, captured_at__lte=day.end)
         .values_list("stream_id")
@@ -66,10 +95,8 @@ def readings_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, Readi
             sum=Sum("current", filter=in_day),
             highest=Max("current", filter=in_day),
             by_end=Max("peak", filter=Q(captured_at__gt=day.start)),
-            first=Min("captured_at", filter=in_day),
         )
     )
-    ended = {stream.stream_id: stream.ended_at for stream in streams if stream.ended_at is not None}
     older = [stream for stream in streams if stream.started_at < day.start]
     before = dict(
         history.filter(stream_id__in=_ids(older), captured_at__gt=day.start - ONE_DAY, captured_at__lte=day.start)
@@ -78,12 +105,10 @@ def readings_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, Readi
         if older
         else ()
     )
-    found = {}
-    for stream_id, count, total, highest, peak, first in rows:
-        # A stream that met no snapshot has one row after its end, with nobody watching: that is no reading of it.
-        is_over = not total and stream_id in ended and first is not None and first >= ended[stream_id]
-        found[stream_id] = Readings(0 if is_over else count, total or 0, highest or 0, peak or 0, before.get(stream_id))
-    return found
+    return {
+        stream_id: Readings(count, total or 0, highest or 0, peak or 0, before.get(stream_id))
+        for stream_id, count, total, highest, peak in rows
+    }
 
 
 @reads("analytics")
@@ -103,10 +128,27 @@ def watched_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, tuple[
         viewers.update(of_day.values_list("stream_id").annotate(Count("viewer_id", distinct=True)))
         whole = Q(joined_at__gte=day.start, left_at__lte=day.end)
         seconds.update(of_day.filter(whole).values_list("stream_id").annotate(Sum("seconds")))
-        crossing = of_day.exclude(whole).values_list("stream_id", "joined_at", "left_at")
-        for stream_id, joined_at, left_at in crossing.iterator(chunk_size=5_000):
-            seconds[stream_id] += day.seconds_of(joined_at, left_at)
+        crossing = of_day.exclude(whole).values_list("stream_id")
+        for stream_id, inside in crossing.annotate(inside=Sum(_seconds_inside(day))):
+            seconds[stream_id] += int(inside)
     return {stream_id: (count, seconds[stream_id]) for stream_id, count in viewers.items()}
+
+
+class _WholeSeconds(Func):
+    """Of a duration, which every database that is supported counts in microseconds; the rest is dropped."""
+
+    template = "(%(expressions)s DIV 1000000)"
+    output_field = BigIntegerField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any) -> Any:
+        # Whole numbers divide into a whole one there.
+        return self.as_sql(compiler, connection, template="(%(expressions)s / 1000000)", **extra_context)
+
+
+def _seconds_inside(day: Day) -> _WholeSeconds:
+    """As Day.seconds_of, of a session that reaches into the day. In SQL, since one midnight may cut a million."""
+    since, until = (Value(moment, output_field=DateTimeField()) for moment in (day.start, day.end))
+    return _WholeSeconds(Least(F("left_at"), until) - Greatest(F("joined_at"), since))
 
 
 def new_of_day(day: Day, streams: Sequence[StreamOfDay]) -> dict[int, int]:

@@ -2,7 +2,8 @@
 
 import datetime
 import logging
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from django.conf import settings
@@ -16,15 +17,19 @@ from apps.streams.models import Stream
 
 from . import daily_selectors as selectors
 from . import store
-from .daily import ONE_DAY, Day, Figures, Readings, StreamOfDay, Watching, days_between, figures_make
+from .claim import PATIENCE_S, Claim, StatisticsBusy, claimed
+from .daily import ONE_DAY, Day, Due, Figures, Readings, StreamOfDay, Touched, Watching, days_between, figures_make
 from .models import DailyStatistics, UserSession, Visitor
-from .readers import CHECK_EVERY_S
+from .readers import CHECK_EVERY_S, own_writes_unread
 
 logger = logging.getLogger(__name__)
 
 # Streams in one statement: none takes long, and others get their turn.
 STREAMS_PER_QUERY = 200
 VISITORS_PER_DELETE = 2_000
+TOUCHED_PER_CALL = 2_000
+# A run begins no further day after this long: the next comes half an hour after it, and others want the worker, too.
+RUN_S = 1_200.0
 # A replica in use may be behind, and clocks differ: the next run looks again at what changed so shortly before this.
 MARGIN_S = 15
 
@@ -43,34 +48,48 @@ class Computed:
 
 
 def statistics_compute(*, day: datetime.date, now: datetime.datetime) -> Computed:
-    """Make the statistics of one day; of the one that runs, as far as it has come. DayNotKept."""
+    """Make the statistics of one day; of the one that runs, as far as it has come.
+
+    DayNotKept; StatisticsBusy if somebody else makes some for so long. RedisError if Redis is away.
+    """
     today = now.astimezone(SEOUL).date()
     oldest = selectors.oldest_day(today)
     if day > today or (oldest is not None and day < oldest):
         raise DayNotKept(f"{day} cannot be computed: sessions are there from {oldest or 'the beginning'} to {today}")
+    with claimed(wait_s=PATIENCE_S) as claim:
+        return _compute(day, None, now, claim)
+
+
+def _compute(
+    day: datetime.date, broadcasters: Collection[int] | None, now: datetime.datetime, claim: Claim
+) -> Computed:
+    """The day of these broadcasters, or of all."""
     whole = Day(day)
-    # Everything is read before anything is written: own writes would send the reads to the primary.
-    parts = [
-        (part, selectors.readings_of_day(whole, part), selectors.watched_of_day(whole, part))
-        for part in slices(selectors.streams_of_day(whole), STREAMS_PER_QUERY)
-    ]
+    streams = selectors.streams_of_day(whole, broadcasters)
+    if now < whole.end:
+        streams = selectors.peaks_add(streams, now=now)
     minutes = 0
-    for part, readings, watched in parts:
-        visitors_note(day=whole, streams=part)
-        watching = selectors.watching_make(watched, selectors.new_of_day(whole, part))
-        rows = {
-            stream: figures_make(
-                whole,
-                stream,
-                readings.get(stream.stream_id, Readings()),
-                watching.get(stream.stream_id, Watching()),
-                now=now,
-            )
-            for stream in part
-        }
-        _statistics_write(day, rows)
+    for part in slices(streams, STREAMS_PER_QUERY):
+        readings, watched = selectors.readings_of_day(whole, part), selectors.watched_of_day(whole, part)
+        # Nothing of this is read again but by `new_of_day`, on the primary: so the next part's reads stay off it.
+        with own_writes_unread():
+            claim.keep()
+            visitors_note(day=whole, streams=part)
+            watching = selectors.watching_make(watched, selectors.new_of_day(whole, part))
+            rows = {
+                stream: figures_make(
+                    whole,
+                    stream,
+                    readings.get(stream.stream_id, Readings()),
+                    watching.get(stream.stream_id, Watching()),
+                    now=now,
+                )
+                for stream in part
+            }
+            claim.keep()
+            _statistics_write(day, rows)
         minutes += sum(figures.watch_minutes for figures in rows.values())
-    return Computed(day, sum(len(part) for part, _, _ in parts), minutes)
+    return Computed(day, len(streams), minutes)
 
 
 def _statistics_write(day: datetime.date, rows: dict[StreamOfDay, Figures]) -> None:
@@ -132,36 +151,76 @@ def visitors_expire(*, today: datetime.date) -> int:
                 return gone
 
 
-def statistics_keep(*, now: datetime.datetime) -> list[Computed]:
-    """The job: today as far as it has come, and every day whose sessions or end came after it was last computed.
+def statistics_keep(*, now: datetime.datetime, seconds: float = RUN_S) -> list[Computed] | None:
+    """The job: today as far as it has come, and all days that changed after they were last computed, oldest first.
 
-    From the earliest of these on all days are made again, oldest first: who came to a broadcaster on one of them is new
-    on none of the later ones. RedisError if Redis is away.
+    A session that came late makes its broadcaster's days anew, something else everybody's; from that day on, because
+    who came to a broadcaster on it is new on none of the later ones. After so long a run begins no further day but
+    today: the rest is left to the next. None if somebody else is at it; RedisError if Redis is away.
     """
+    try:
+        with claimed() as claim:
+            made = _keep(now, claim, time.monotonic() + seconds)
+    except StatisticsBusy as error:
+        logger.warning("statistics are left to the next run: %s", error)
+        return None
+    redis.ask_now([store.made_put(_epoch_ms(now))])
+    today = now.astimezone(SEOUL).date()
+    if redis.ask_now([store.visitors_looked()])[0] != today.isoformat().encode():
+        visitors_expire(today=today)
+        redis.ask_now([store.visitors_look(today)])
+    return made
+
+
+def _keep(now: datetime.datetime, claim: Claim, end: float) -> list[Computed]:
     local = now.astimezone(SEOUL)
-    now_ms = int(now.timestamp() * 1000)
-    done = [statistics_compute(day=day, now=now) for day in _days_due(local)]
-    margin_ms = int((settings.READER_LAG_TOLERATED_S + CHECK_EVERY_S + MARGIN_S) * 1000)
-    # Today is due again once it is over, even if no worker runs in the hour after midnight.
-    redis.ask_now(
-        [store.days_settle(now_ms - margin_ms), store.days_touch([local.date()], _epoch_ms(Day(local.date()).end))]
-    )
-    if local.hour == 0:
-        visitors_expire(today=local.date())
-    return done
-
-
-def _days_due(local: datetime.datetime) -> Iterator[datetime.date]:
     today = local.date()
-    days = store.days_read(redis.ask_now([store.days_touched()])[0])
+    margin_ms = int((settings.READER_LAG_TOLERATED_S + CHECK_EVERY_S + MARGIN_S) * 1000)
+    before_ms = _epoch_ms(now) - margin_ms
+    due = _due(local)
+    past = [*days_between(_first(due, today), today - ONE_DAY)]
+    made: list[Computed] = []
+    for number, day in enumerate(past):
+        if made and time.monotonic() >= end:
+            logger.warning("%d day(s) from %s on are left to the next run", len(past) - number, day)
+            break
+        made.append(_compute(day, due.broadcasters(day), now, claim))
+        if day + ONE_DAY < today:
+            _touch(due.until(day + ONE_DAY))
+        _settle({*due.until(day), *(one for one in due.changed if one[0] <= day)}, before_ms)
+    else:
+        _settle({one for one in due.changed if one[0] < today}, before_ms)  # streams that are gone
+    made.append(_compute(today, None, now, claim))
+    # It is due again once it is over, even if no worker runs in the hour after midnight.
+    redis.ask_now([store.days_touch([today], _epoch_ms(Day(today).end))])
+    return made
+
+
+def _due(local: datetime.datetime) -> Due:
+    changed = set(store.touched_read(redis.ask_now([store.days_touched()])[0]))
     if local.hour == 0:
-        days.append(today - ONE_DAY)
-    first = min([*days, today])  # a clock that was ahead may have left a day to come
+        changed.add((local.date() - ONE_DAY, None))
+    return Due(frozenset(changed), selectors.owners_of({one for _, one in changed if one is not None}))
+
+
+def _first(due: Due, today: datetime.date) -> datetime.date:
+    first = min(due.first or today, today)  # a clock that was ahead may have left a day to come
     oldest = selectors.oldest_day(today)
     if oldest is not None and first < oldest:
         logger.warning("sessions came of %s, whose statistics cannot be computed any more", first)
-        first = oldest
-    return days_between(first, today)
+        return oldest
+    return first
+
+
+def _touch(left: Collection[Touched]) -> None:
+    """The run may end before it comes to these. Since nothing changed, they are as old as can be."""
+    for part in slices(list(left), TOUCHED_PER_CALL):
+        redis.ask_now([store.touch(part, 0)])
+
+
+def _settle(done: Collection[Touched], before_ms: int) -> None:
+    for part in slices(list(done), TOUCHED_PER_CALL):
+        redis.ask_now([store.days_settle(part, before_ms)])
 
 
 def _epoch_ms(moment: datetime.datetime) -> int:

@@ -14,6 +14,12 @@ PARTITIONS_READY_UNTIL = Gauge(
     ["table"],
     multiprocess_mode="mostrecent",
 )
+RANKINGS_MADE = Gauge(
+    "fullhouse_rankings_made_seconds",
+    "When the oldest ranking of the period was made.",
+    ["period"],
+    multiprocess_mode="mostrecent",
+)
 READER_USABLE = Gauge(
     "fullhouse_reader_usable", "1 while this replica is read from.", ["reader"], multiprocess_mode="livemin"
 )
@@ -58,5 +64,10 @@ SNAPSHOT_SECONDS = Gauge(
     "fullhouse_snapshot_seconds",
     "How long the last snapshot took: read, write.",
     ["step"],
+    multiprocess_mode="mostrecent",
+)
+STATISTICS_MADE = Gauge(
+    "fullhouse_statistics_made_seconds",
+    "When the statistics of the running day, and of those before it that had changed, were last made.",
     multiprocess_mode="mostrecent",
 )

@@ -10,13 +10,15 @@ from django.utils.translation import gettext as _
 
 from apps.audience.sessions import SEOUL
 from apps.streams.models import Broadcaster, Stream
-from apps.streams.selectors import broadcaster_has_streams, broadcaster_live_stream
+from apps.streams.selectors import broadcaster_has_streams, broadcaster_live_stream, stream_counts
 
 from . import selectors, stream_selectors
 from .daily import ONE_DAY, days_between, midnight
 from .growth import DayFigures, Growth
 from .heat import HeatCell, HeatMap
 from .ranges import PRESETS, DayRange, Picked, Problem
+from .running import RunningDay, minutes_left
+from .running_selectors import running_of, running_of_broadcaster
 
 # Weeks of a heat map: enough that one evening does not decide, as few as make a season out.
 LEAST_WEEKS, MOST_WEEKS = 4, 10
@@ -29,8 +31,8 @@ class Headline:
 
     name: str
     label: str
-    value: float
-    before: float
+    value: float | None
+    before: float | None
     change: float | None
     help: str = ""
 
@@ -82,16 +84,23 @@ def broadcaster_page(
     if not has_streams:
         return context
     found = selectors.broadcaster_days(broadcaster_id=broadcaster.pk, since=days.since, until=days.until)
+    running = running_of_broadcaster(broadcaster_id=broadcaster.pk, now=now)
+    shown = [one for one in running if days.since <= one.day < days.until]
+    today = today_page(shown, broadcaster_live_stream(broadcaster=broadcaster) if shown else None, now=now)
     weeks = max(LEAST_WEEKS, min(MOST_WEEKS, days.days // 7))
+    streams = Paginator(
+        selectors.broadcaster_streams(broadcaster_id=broadcaster.pk, since=since, until=until), STREAMS_PER_PAGE
+    ).get_page(page)
     return context | {
         "headlines": headlines(selectors.growth(broadcaster_id=broadcaster.pk, until=days.until, days=days.days)),
         "day_rows": found[::-1],
         "day_chart": day_chart(days, found),
-        "streams": Paginator(
-            selectors.broadcaster_streams(broadcaster_id=broadcaster.pk, since=since, until=until), STREAMS_PER_PAGE
-        ).get_page(page),
+        "streams": streams,
+        "reach_beyond": any(one.started_at < since or (one.ended_at or now) > until for one in streams),
         "heat": heat_page(selectors.heat_map(broadcaster_id=broadcaster.pk, until=days.until, weeks=weeks), weeks),
-        "today": today_page(broadcaster, days, now=now),
+        "today": today,
+        "counts_today": days.since <= now.astimezone(SEOUL).date() < days.until,
+        "nothing_read": reading_text(found),
         "series_url": f"/api/broadcasters/{broadcaster.slug}/series?{_query(days)}",
         "export_url": f"/api/broadcasters/{broadcaster.slug}/export?{_query(days)}",
     }
@@ -103,20 +112,42 @@ def _query(days: DayRange) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """How far the figures of the running day have come, if it is shown at all. `as_of` None: it is not known."""
+    """How far figures of sessions have come, of streams whose days are not settled; the others are known to the end.
+
+    `as_of`: up to when they are in (None: none of them is). `is_behind`: of some stream nothing has been counted yet.
+    `minutes`: within how many they are counted anew.
+    """
 
     is_live: bool
     as_of: datetime.datetime | None
+    is_behind: bool
+    minutes: int
 
 
-def today_page(broadcaster: Broadcaster, days: DayRange, *, now: datetime.datetime) -> Today | None:
-    """None if the running day is not among those that are shown."""
-    today = now.astimezone(SEOUL).date()
-    if not days.since <= today < days.until:
+def today_page(running: list[RunningDay], live: Stream | None, *, now: datetime.datetime) -> Today | None:
+    """None if all is settled."""
+    if not running:
         return None
-    stream = broadcaster_live_stream(broadcaster=broadcaster)
-    as_of = stream_selectors.today_as_of(stream=stream, today=today) if stream else None
-    return Today(stream is not None, as_of)
+    return Today(
+        is_live=live is not None and any(one.stream_id == live.pk for one in running),
+        as_of=min((one.as_of for one in running if one.as_of is not None), default=None),
+        is_behind=any(one.as_of is None for one in running),
+        minutes=minutes_left(now),
+    )
+
+
+def reading_text(days: list[DayFigures]) -> str:
+    """Why there is no reading of a broadcaster's streams, if there is none; `days` are those that it was live on."""
+    if not days:
+        return _("Nothing was live in this time.")
+    return _("Viewers are read every five minutes. Nothing was read in this time.")
+
+
+def stream_reading_text(stream: Stream) -> str:
+    """The same of one stream."""
+    if stream.is_live:
+        return _("Viewers are read every five minutes. The first reading is still to come.")
+    return _("Viewers are read every five minutes, and there is no reading of this stream: it may have been too short.")
 
 
 def day_chart(days: DayRange, found: list[DayFigures]) -> dict[str, list[Any]]:
@@ -174,15 +205,20 @@ def stream_page(stream: Stream, day: str, *, now: datetime.datetime) -> dict[str
     chosen = next((one.day for one in days if one.day.isoformat() == day), None)
     shown = DayRange(chosen, chosen + ONE_DAY) if chosen else whole
     comparison = selectors.stream_comparison(stream=stream)
+    running = running_of(broadcaster_id=stream.broadcaster_id, streams=[stream], now=now)
+    today = today_page(running, stream if stream.is_live else None, now=now)
     return {
         "stream": stream,
         "broadcaster": stream.broadcaster,
         "figures": figures,
         "day_rows": days[::-1],
         "chosen_day": chosen,
-        "today": today_page(stream.broadcaster, whole, now=now) if stream.is_live else None,
+        "today": today,
+        "counts": stream_counts(stream=stream) if stream.is_live else None,
+        "nothing_read": stream_reading_text(stream),
         "comparison": comparison,
-        "compared": compared(comparison) if comparison else [],
+        # A part beside a whole would be a comparison of nothing.
+        "compared": compared(comparison) if comparison and comparison.stream.is_settled else [],
         "series_url": f"/api/streams/{stream.pk}/series?{_query(shown)}",
         "comparison_url": f"/api/streams/{stream.pk}/comparison",
         "export_url": f"/api/streams/{stream.pk}/export?{_query(whole)}",
@@ -195,8 +231,8 @@ class Compared:
 
     name: str
     label: str
-    value: float
-    before: float
+    value: float | None
+    before: float | None
     change: float | None
 
 
@@ -212,5 +248,6 @@ def compared(comparison: selectors.Comparison) -> list[Compared]:
     rows = []
     for name, label in labels.items():
         value, before = getattr(comparison.stream, name), getattr(comparison.before, name)
-        rows.append(Compared(name, label, value, before, value / before - 1 if before else None))
+        change = value / before - 1 if before and value is not None else None
+        rows.append(Compared(name, label, value, before, change))
     return rows

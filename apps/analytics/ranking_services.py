@@ -7,6 +7,7 @@ from apps.realtime import redis
 
 from . import ranking_selectors as selectors
 from . import ranking_store, store
+from .metrics import RANKINGS_MADE, STATISTICS_MADE
 from .ranking import PERIODS, Period, RankedBroadcaster, Watched, first_day, ranked
 
 MADE_EVERY = datetime.timedelta(minutes=5)
@@ -15,18 +16,38 @@ MADE_EVERY = datetime.timedelta(minutes=5)
 def rankings_keep(*, now: datetime.datetime) -> list[Period]:
     """The job: make what is missing in Redis, of another day or older than five minutes; which periods it made.
 
+    It also sets the metrics of how old rankings and statistics are.
+
     RedisError if Redis is away.
     """
     slugs = selectors.category_slugs()
-    return [period for period in PERIODS if _is_due(period, slugs, now) and _make_once(period, slugs, now)]
+    made = [period for period in PERIODS if _is_due(period, slugs, now) and _make_once(period, slugs, now)]
+    _measure(slugs)
+    return made
 
 
-def _is_due(period: Period, slugs: dict[int, str], now: datetime.datetime) -> bool:
+def _measure(slugs: dict[int, str]) -> None:
+    """How old all this is, and the statistics that it is made of: as Redis has it, whichever worker made it."""
+    for period in PERIODS:
+        if (oldest := _oldest(period, slugs)) is not None:
+            RANKINGS_MADE.labels(period).set(oldest.timestamp())
+    if (at_ms := redis.ask_now([store.made()])[0]) is not None:
+        STATISTICS_MADE.set(int(at_ms) / 1000)
+
+
+def _oldest(period: Period, slugs: dict[int, str]) -> datetime.datetime | None:
+    """When the oldest of the period's rankings was made; None if one is missing."""
     commands = [ranking_store.ranking_made(period=period, category_id=key) for key in (None, *slugs)]
     made = redis.ask_now(commands)
     if any(at_ms is None for at_ms in made):
+        return None
+    return datetime.datetime.fromtimestamp(min(map(int, made)) / 1000, tz=SEOUL)
+
+
+def _is_due(period: Period, slugs: dict[int, str], now: datetime.datetime) -> bool:
+    oldest = _oldest(period, slugs)
+    if oldest is None:
         return True
-    oldest = datetime.datetime.fromtimestamp(min(map(int, made)) / 1000, tz=SEOUL)
     return now - oldest >= MADE_EVERY or oldest.date() != now.astimezone(SEOUL).date()
 
 
@@ -58,7 +79,7 @@ def _make(period: Period, slugs: dict[int, str], now: datetime.datetime) -> bool
 
 def _is_counted(day: datetime.date) -> bool:
     """Whether the running day's statistics were made at least once."""
-    return day in store.days_read(redis.ask_now([store.days_touched()])[0])
+    return redis.ask_now([store.day_touched(day)])[0] is not None
 
 
 def _rows(places: list[Watched], words: dict[int, tuple[str, str]], slugs: dict[int, str]) -> list[RankedBroadcaster]:

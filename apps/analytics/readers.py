@@ -9,20 +9,23 @@ primary, `default`, at no cost. A selector says what it reads for:
 All queries inside go to one server, whichever models they name, and are repeated on the primary if the replica fails.
 What hands out rows as they come (a long export) takes the alias instead: `Model.objects.using(reader("history"))`.
 
-A replica is passed over while it is too far behind, stands still or is away; by whoever has just written, for as long
-as a replica in use may lag; and inside a transaction. Code without a purpose always reads from the primary.
+A replica is passed over while it is too far behind, stands still or is away; by the request or task that has just
+written, for as long as a replica in use may lag; and inside a transaction. Code without a purpose always reads from
+the primary.
 """
 
+import contextlib
 import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 
+from celery.signals import task_prerun
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.models import Model, QuerySet
@@ -124,6 +127,22 @@ def _own_write_s() -> float:
 def _has_written() -> bool:
     at = _wrote_at.get()
     return at is not None and time.monotonic() - at < _own_write_s()
+
+
+@task_prerun.connect
+def own_writes_forget(**context: Any) -> None:
+    """A worker's process runs one task after the other: what those before wrote is as good as somebody else's."""
+    _wrote_at.set(None)
+
+
+@contextlib.contextmanager
+def own_writes_unread() -> Iterator[None]:
+    """What is written inside is not going to be read by who writes it: that sends no later read to the primary."""
+    before = _wrote_at.get()
+    try:
+        yield
+    finally:
+        _wrote_at.set(before)
 
 
 class ReaderRouter:

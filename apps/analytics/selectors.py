@@ -7,19 +7,21 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Avg, Count, F, FloatField, Max, Q, QuerySet, Sum
+from django.db.models import Avg, Count, Max, Q, QuerySet, Sum
 from django.utils import timezone
 
 from apps.streams.models import Stream
 
 from .buckets import buckets_read
 from .daily import ONE_DAY, midnight
-from .daily_selectors import LONGEST_STREAM
+from .figure_selectors import average_weighted, figures_of
 from .growth import DayFigures, Growth, StreamFigures, growth_make
 from .heat import HOUR_S, HeatMap, heat_make
 from .models import DailyStatistics, ViewerHistory
 from .ranking_selectors import ranking_past
 from .readers import reader, reads
+from .running import RunningDay, days_join, may_run
+from .running_selectors import others_than, running_of, running_of_broadcaster
 from .series import DAY_S, DETAIL, Point, Series, days_of, seoul_shift_s, series_make, unit_choose
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "streams_between",
 ]
 
+# Of a broadcaster's streams that began longer ago than this before a range, only the last may reach into it.
+LONGEST_STREAM = 31 * ONE_DAY
 # Streams in one list of `broadcaster_streams`.
 MOST_STREAMS = 500
 
@@ -73,8 +77,14 @@ def stream_series(*, stream_id: int, since: datetime.datetime, until: datetime.d
     if unit_choose(since, until) < DAY_S:
         return _series_of_snapshots([stream_id], since, until)
     # Days are found by their broadcaster; there is no index of streams alone.
-    broadcaster_id = Stream.objects.filter(pk=stream_id).values_list("broadcaster_id", flat=True).first()
-    return _series_of_days(Q(broadcaster_id=broadcaster_id, stream_id=stream_id), since, until)
+    stream = Stream.objects.filter(pk=stream_id).first()
+    if stream is None:
+        return Series(DAY_S, since, until, [])
+    broadcaster_id = stream.broadcaster_id
+    which = Q(broadcaster_id=broadcaster_id, stream_id=stream_id)
+    now = timezone.now()
+    streams = [stream] if may_run(days_of(since, until)[1], now=now) else []
+    return _series_of_days(which, since, until, running_of(broadcaster_id=broadcaster_id, streams=streams, now=now))
 
 
 @reads("history")
@@ -82,13 +92,14 @@ def broadcaster_series(*, broadcaster_id: int, since: datetime.datetime, until: 
     """Viewers of all of a broadcaster's streams; of more than 70 days, of its days as a whole. RangeError."""
     if unit_choose(since, until) < DAY_S:
         return _series_of_snapshots(streams_between(broadcaster_id, since, until), since, until)
-    return _series_of_days(Q(broadcaster_id=broadcaster_id), since, until)
+    running = running_reaching(broadcaster_id, days_of(since, until)[1])
+    return _series_of_days(Q(broadcaster_id=broadcaster_id), since, until, running)
 
 
 @reads("analytics")
 def broadcaster_days(*, broadcaster_id: int, since: datetime.date, until: datetime.date) -> list[DayFigures]:
     """A broadcaster's days on which it was live, oldest first."""
-    return _days(Q(broadcaster_id=broadcaster_id), since, until)
+    return _days(Q(broadcaster_id=broadcaster_id), since, until, running_reaching(broadcaster_id, until))
 
 
 @reads("analytics")
@@ -97,7 +108,7 @@ def broadcaster_streams(
 ) -> list[StreamFigures]:
     """A broadcaster's streams that were live in the range, newest first; 500 at most."""
     ids = streams_between(broadcaster_id, since, until)
-    return _figures(broadcaster_id, list(Stream.objects.filter(pk__in=ids[-MOST_STREAMS:])))
+    return figures_of(broadcaster_id, list(Stream.objects.filter(pk__in=ids[-MOST_STREAMS:])))
 
 
 @reads("history")
@@ -112,7 +123,7 @@ def stream_comparison(*, stream: Stream) -> Comparison | None:
         return None
     longest = min(max(stream.duration, before.duration, ONE_DAY), DETAIL)
     unit_s = unit_choose(stream.started_at, stream.started_at + longest)
-    figures = {one.id: one for one in _figures(stream.broadcaster_id, [stream, before])}
+    figures = {one.id: one for one in figures_of(stream.broadcaster_id, [stream, before])}
     courses = [_course(one, longest, unit_s) for one in (stream, before)]
     return Comparison(unit_s, figures[stream.pk], figures[before.pk], *courses)
 
@@ -132,7 +143,8 @@ def heat_map(*, broadcaster_id: int, until: datetime.date, weeks: int) -> HeatMa
 def growth(*, broadcaster_id: int, until: datetime.date, days: int) -> Growth:
     """The last days before `until`, and as many before those."""
     since = until - days * ONE_DAY
-    figures = _days(Q(broadcaster_id=broadcaster_id), since - days * ONE_DAY, until)
+    running = running_reaching(broadcaster_id, until)
+    figures = _days(Q(broadcaster_id=broadcaster_id), since - days * ONE_DAY, until, running)
     return growth_make(
         since,
         until,
@@ -148,8 +160,9 @@ def streams_between(broadcaster_id: int, since: datetime.datetime, until: dateti
     """Ids of a broadcaster's streams that were live in the range, in the order in which they started.
 
     An index lists them by when they started. One is live at a time, so of those that started long before, only the last
-    can have gone on for so long.
+    can have gone on for so long. One that is live now has been so until now: of a time to come nobody knows.
     """
+    now = timezone.now()
     own = Stream.objects.filter(broadcaster_id=broadcaster_id)
     from_then = since - LONGEST_STREAM
     found = list(
@@ -158,52 +171,13 @@ def streams_between(broadcaster_id: int, since: datetime.datetime, until: dateti
     found += (
         own.filter(started_at__lt=from_then).order_by("-started_at").values_list("started_at", "pk", "ended_at")[:1]
     )
-    return [pk for _, pk, ended_at in sorted(found, key=lambda row: row[:2]) if ended_at is None or ended_at >= since]
+    return [pk for _, pk, ended_at in sorted(found, key=lambda row: row[:2]) if (ended_at or now) >= since]
 
 
-def _figures(broadcaster_id: int, streams: Sequence[Stream]) -> list[StreamFigures]:
-    """These streams of one broadcaster, newest first."""
-    if not streams:
-        return []
+def running_reaching(broadcaster_id: int, until: datetime.date) -> list[RunningDay]:
+    """The broadcaster's days that are not settled; none if the range ends before there can be any."""
     now = timezone.now()
-    first, end = days_of(
-        min(stream.started_at for stream in streams), max(stream.ended_at or now for stream in streams) + ONE_DAY
-    )
-    rows = (
-        DailyStatistics.objects.filter(
-            broadcaster_id=broadcaster_id,
-            day__gte=first,
-            day__lt=end,
-            stream_id__in=[stream.pk for stream in streams],
-        )
-        .order_by()
-        .values_list("stream_id")
-        .annotate(
-            peak=Max("peak_viewers"),
-            weighted=_weighted(),
-            minutes=Sum("live_minutes"),
-            unique=Sum("unique_viewers"),
-            watched=Sum("watch_minutes"),
-        )
-    )
-    known = {stream_id: rest for stream_id, *rest in rows}
-    result = []
-    for stream in sorted(streams, key=lambda stream: (stream.started_at, stream.pk), reverse=True):
-        peak, weighted, minutes, unique, watched = known.get(stream.pk, (0, 0.0, 0, 0, 0))
-        result.append(
-            StreamFigures(
-                id=stream.pk,
-                title=stream.title,
-                started_at=stream.started_at,
-                ended_at=stream.ended_at,
-                peak=max(stream.peak_viewers, peak),
-                average=round(weighted / minutes, 2) if minutes else 0.0,
-                unique=unique,
-                watch_minutes=watched,
-                live_minutes=((stream.ended_at or now) - stream.started_at) // datetime.timedelta(minutes=1),
-            )
-        )
-    return result
+    return running_of_broadcaster(broadcaster_id=broadcaster_id, now=now) if may_run(until, now=now) else []
 
 
 # --- series -------------------------------------------------------------------------------------------------------
@@ -215,9 +189,12 @@ def _series_of_snapshots(stream_ids: Sequence[int], since: datetime.datetime, un
     return series_make(since, until, unit_s=unit_s, shift_s=shift_s, buckets=buckets)
 
 
-def _series_of_days(which: Q, since: datetime.datetime, until: datetime.datetime) -> Series:
-    """Every day that the range touches, as a whole."""
-    points = [Point(midnight(day.day), day.average, day.peak) for day in _days(which, *days_of(since, until))]
+def _series_of_days(
+    which: Q, since: datetime.datetime, until: datetime.datetime, running: Sequence[RunningDay]
+) -> Series:
+    """Every day that the range touches, as a whole; but for one of which nothing has been read yet."""
+    days = _days(which, *days_of(since, until), running)
+    points = [Point(midnight(day.day), day.average, day.peak) for day in days if day.average is not None]
     return Series(DAY_S, since, until, points)
 
 
@@ -231,17 +208,14 @@ def _course(stream: Stream, longest: datetime.timedelta, unit_s: int) -> list[Co
 # --- days ---------------------------------------------------------------------------------------------------------
 
 
-def _weighted() -> Sum:
-    return Sum(F("average_viewers") * F("live_minutes"), output_field=FloatField())
-
-
-def _days(which: Q, since: datetime.date, until: datetime.date) -> list[DayFigures]:
+def _days(which: Q, since: datetime.date, until: datetime.date, running: Sequence[RunningDay] = ()) -> list[DayFigures]:
+    """Days that are settled, from the table; these streams' days, which are not, as they are now."""
     rows = (
-        DailyStatistics.objects.filter(which, day__gte=since, day__lt=until)
+        DailyStatistics.objects.filter(which, others_than(running), day__gte=since, day__lt=until)
         .values_list("day")
         .annotate(
             peak=Max("peak_viewers"),
-            weighted=_weighted(),
+            weighted=average_weighted(),
             plain=Avg("average_viewers"),
             unique=Sum("unique_viewers"),
             new=Sum("new_viewers"),
@@ -252,9 +226,10 @@ def _days(which: Q, since: datetime.date, until: datetime.date) -> list[DayFigur
         )
         .order_by("day")
     )
-    return [
+    settled = [
         DayFigures(
             day, peak, round(weighted / live if live else plain, 2), unique, new, returning, watched, live, count
         )
         for day, peak, weighted, plain, unique, new, returning, watched, live, count in rows
     ]
+    return days_join(settled, [one for one in running if since <= one.day < until])

@@ -202,13 +202,13 @@ def _write(mark_s: int) -> bool:
 
 def _fill(rows: Sequence[LiveCounts], mark: datetime.datetime) -> list[LiveCounts]:
     """Give recalled rows what is known to have been reached by then: figures that only grow were at least so high."""
-    known = selectors.snapshots_last([row.stream_id for row in rows])
+    known = selectors.rows_before([row.stream_id for row in rows], mark)
     day = seoul_date(_epoch_ms(mark))
     filled = []
     for row in rows:
         peak, total, unique = row.peak, row.peak, row.current
         last = known.get(row.stream_id)
-        if last is not None and last.captured_at <= mark:
+        if last is not None:
             peak, total = max(peak, last.peak), max(total, last.total)
             if seoul_date(_epoch_ms(last.captured_at)) == day:
                 unique = max(unique, last.unique_today)

@@ -4,7 +4,6 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.audience.models import CurrentViewers
 from apps.audience.selectors import slices
 from apps.streams.models import Stream, StreamStatus
 
@@ -48,7 +47,11 @@ def streams_unseen(*, since: datetime.datetime, until: datetime.datetime) -> lis
     rows = ended.order_by("pk").values_list("pk", "ended_at", "peak_viewers", "total_viewers")
     found: list[UnseenStream] = []
     for part in slices([UnseenStream(pk, at, peak, total) for pk, at, peak, total in rows if at is not None]):
-        seen = ViewerHistory.objects.filter(stream_id__in=[stream.stream_id for stream in part])
+        seen = ViewerHistory.objects.filter(
+            stream_id__in=[stream.stream_id for stream in part],
+            # None of them had begun by then, so that partitions of long ago are not looked into.
+            captured_at__gt=since - EARLIER - AROUND_MARK,
+        )
         seen_ids = set(seen.order_by().values_list("stream_id", flat=True).distinct())
         found += [stream for stream in part if stream.stream_id not in seen_ids]
     return found
@@ -65,6 +68,15 @@ def streams_ended_since(moment: datetime.datetime) -> list[int]:
     return list(ended.order_by().values_list("pk", flat=True))
 
 
-def snapshots_last(stream_ids: Sequence[int]) -> dict[int, CurrentViewers]:
-    """The last snapshot of each of these streams that has one."""
-    return CurrentViewers.objects.in_bulk(list(stream_ids))
+def rows_before(stream_ids: Sequence[int], mark: datetime.datetime) -> dict[int, ViewerHistory]:
+    """The last row of each of these streams before a mark, of those that have one within a day before it."""
+    last = mark_before(mark)
+    found: dict[int, ViewerHistory] = {}
+    # Nearly all have one of the same mark: those are read by their keys.
+    for part in slices(stream_ids):
+        found |= {row.stream_id: row for row in ViewerHistory.objects.filter(stream_id__in=part, captured_at=last)}
+    # Others began after it, or were left out of it.
+    for part in slices([stream_id for stream_id in stream_ids if stream_id not in found]):
+        rows = ViewerHistory.objects.filter(stream_id__in=part, captured_at__gte=mark - ONE_DAY, captured_at__lt=last)
+        found |= {row.stream_id: row for row in rows.order_by("captured_at")}
+    return found

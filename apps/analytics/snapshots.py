@@ -18,7 +18,6 @@ LATE_S = 60
 RECALLED_S = 900
 RECALLED_WITHIN_S = 15
 
-STEP = datetime.timedelta(seconds=SNAPSHOT_SECONDS)
 FIELDS = 5
 # A first byte that another way of packing would change.
 READ, RECALLED = b"1", b"2"

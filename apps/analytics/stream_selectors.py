@@ -1,26 +1,31 @@
-"""Reads for the pages of statistics that are about one stream, and about how far today's figures have come."""
+"""Reads for the pages of statistics that are about one stream."""
 
 import datetime
+
+from django.utils import timezone
 
 from apps.audience.sessions import SEOUL
 from apps.streams.models import Stream
 
-from .daily import ONE_DAY, midnight
+from .daily import ONE_DAY
+from .figure_selectors import figures_of
 from .growth import DayFigures, StreamFigures
 from .models import DailyStatistics
 from .ranges import MOST_DAYS, DayRange
 from .readers import reads
-from .selectors import broadcaster_streams
+from .running import days_join
+from .running_selectors import others_than, running_of
 
 
 @reads("analytics")
 def stream_days(*, stream: Stream) -> list[DayFigures]:
     """The days of Seoul on which the stream was live, oldest first; the last 400 of them."""
     first = stream.started_at.astimezone(SEOUL).date()
+    running = running_of(broadcaster_id=stream.broadcaster_id, streams=[stream], now=timezone.now())
     rows = DailyStatistics.objects.filter(
-        broadcaster_id=stream.broadcaster_id, day__gte=first, stream_id=stream.pk
-    ).order_by("-day")[:MOST_DAYS]
-    return [
+        others_than(running), broadcaster_id=stream.broadcaster_id, day__gte=first, stream_id=stream.pk
+    ).order_by("-day")[: MOST_DAYS - len(running)]
+    settled = [
         DayFigures(
             day=row.day,
             peak=row.peak_viewers,
@@ -32,8 +37,9 @@ def stream_days(*, stream: Stream) -> list[DayFigures]:
             live_minutes=row.live_minutes,
             streams=1,
         )
-        for row in reversed(rows)
+        for row in rows
     ]
+    return days_join(settled, running)
 
 
 def stream_range(stream: Stream, *, now: datetime.datetime) -> DayRange:
@@ -43,23 +49,8 @@ def stream_range(stream: Stream, *, now: datetime.datetime) -> DayRange:
     return DayRange(max(first, last + ONE_DAY - MOST_DAYS * ONE_DAY), last + ONE_DAY)
 
 
-def stream_figures(*, stream: Stream) -> StreamFigures:
-    """The stream as a whole."""
-    moment = datetime.timedelta(microseconds=1)
-    on_then = broadcaster_streams(
-        broadcaster_id=stream.broadcaster_id, since=stream.started_at, until=stream.started_at + moment
-    )
-    return next(figures for figures in on_then if figures.id == stream.pk)
-
-
 @reads("analytics")
-def today_as_of(*, stream: Stream, today: datetime.date) -> datetime.datetime | None:
-    """Up to which moment the statistics of today know a live stream; None: not at all yet."""
-    minutes = (
-        DailyStatistics.objects.filter(broadcaster_id=stream.broadcaster_id, day=today, stream_id=stream.pk)
-        .values_list("live_minutes", flat=True)
-        .first()
-    )
-    if minutes is None:
-        return None
-    return max(stream.started_at, midnight(today)) + datetime.timedelta(minutes=minutes)
+def stream_figures(*, stream: Stream) -> StreamFigures:
+    """The stream as a whole. Its row is not asked for again: a replica may not have one yet that has just begun."""
+    (figures,) = figures_of(stream.broadcaster_id, [stream])
+    return figures

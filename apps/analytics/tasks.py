@@ -33,7 +33,8 @@ def sessions() -> None:
     session_services.sessions_drain()
 
 
-@shared_task
+# A run begins no day after 20 minutes. One that takes this long hangs.
+@shared_task(time_limit=3_600)
 def daily() -> None:
     """Twice an hour: statistics of the day that runs, and of days of which sessions came late."""
     daily_services.statistics_keep(now=timezone.now())

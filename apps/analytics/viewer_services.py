@@ -21,6 +21,7 @@ from apps.audience.selectors import open_tabs
 from apps.realtime import redis
 from apps.streams.models import Stream
 
+from .claim import PATIENCE_S, claimed
 from .models import UserSession, Visitor
 from .session_services import sessions_bring_in
 
@@ -69,35 +70,43 @@ def viewer_export(viewer_id: str) -> Iterator[dict[str, Any]]:
 
 
 def viewer_erase(viewer_id: str) -> Erased:
-    """Take a viewer out of all that is kept. NoSuchViewer, SessionsWait, RedisError.
+    """Take a viewer out of all that is kept. NoSuchViewer, SessionsWait, StatisticsBusy, RedisError.
 
     What the viewer watches at this moment is written down when they leave, with the viewer's name: then erase again.
     """
     _check(viewer_id)
     sessions_bring_in()
-    sessions = UserSession.objects.filter(viewer_id=viewer_id)
-    visitors = Visitor.objects.filter(viewer_id=viewer_id)
-    with transaction.atomic():
-        streams = set(sessions.order_by().values_list("stream_id", flat=True).distinct())
-        owners = dict(Stream.objects.filter(pk__in=streams).values_list("pk", "broadcaster_id"))
-        # A stream that is gone belongs to nobody: it stands for itself.
-        groups: dict[tuple[str, int], list[int]] = {}
-        for stream_id in streams:
-            owner = ("broadcaster", owners[stream_id]) if stream_id in owners else ("stream", stream_id)
-            groups.setdefault(owner, []).append(stream_id)
-        for broadcaster_id in visitors.values_list("broadcaster_id", flat=True):
-            groups.setdefault(("broadcaster", broadcaster_id), [])
-        erased = known = 0
-        for (kind, number), of_group in groups.items():
-            mark = f"x{secrets.token_hex(16)}"
-            if of_group:
-                erased += sessions.filter(stream_id__in=of_group).update(viewer_id=mark)
-            if kind == "broadcaster":
-                known += visitors.filter(broadcaster_id=number).update(viewer_id=mark)
+    # Statistics note visitors out of the sessions: a statement that had read the name would write it down once more.
+    with claimed(wait_s=PATIENCE_S) as claim, transaction.atomic():
+        erased, known = _replace(viewer_id)
+        claim.keep()
     ids = [record_id for record_id, _ in _rejected(viewer_id)]
     if ids:
         redis.ask_now([past_store.rejected_drop(ids)])
     return Erased(erased, known, len(ids), sorted(open_tabs(viewer_id)))
+
+
+def _replace(viewer_id: str) -> tuple[int, int]:
+    """Put marks in place of the viewer; how many sessions it was in, and how many broadcasters knew it."""
+    sessions = UserSession.objects.filter(viewer_id=viewer_id)
+    visitors = Visitor.objects.filter(viewer_id=viewer_id)
+    streams = sorted(sessions.order_by().values_list("stream_id", flat=True).distinct())
+    owners = dict(Stream.objects.filter(pk__in=streams).values_list("pk", "broadcaster_id"))
+    # A stream that is gone belongs to nobody: it stands for itself.
+    groups: dict[tuple[str, int], list[int]] = {}
+    for stream_id in streams:
+        owner = ("broadcaster", owners[stream_id]) if stream_id in owners else ("stream", stream_id)
+        groups.setdefault(owner, []).append(stream_id)
+    for broadcaster_id in visitors.values_list("broadcaster_id", flat=True):
+        groups.setdefault(("broadcaster", broadcaster_id), [])
+    erased = known = 0
+    for (kind, number), of_group in groups.items():
+        mark = f"x{secrets.token_hex(16)}"
+        if of_group:
+            erased += sessions.filter(stream_id__in=of_group).update(viewer_id=mark)
+        if kind == "broadcaster":
+            known += visitors.filter(broadcaster_id=number).update(viewer_id=mark)
+    return erased, known
 
 
 def _check(viewer_id: str) -> None:

@@ -1,4 +1,8 @@
-"""The pages of statistics, each for its broadcaster and staff, and the page of rankings, for everybody."""
+"""The pages of statistics, each for its broadcaster and staff, and the page of rankings, for everybody.
+
+Who is not signed in is asked to, whether or not there is such a page: an owner whose session is over finds the way
+back, and nobody learns what there is.
+"""
 
 import hashlib
 from typing import cast
@@ -35,6 +39,7 @@ def own(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
+@login_required
 @require_safe
 def broadcaster(request: HttpRequest, slug: str) -> HttpResponse:
     """The same by name, for staff."""
@@ -53,6 +58,7 @@ def _broadcaster(request: HttpRequest, channel: Broadcaster | None) -> HttpRespo
 
 
 @never_cache
+@login_required
 @require_safe
 def stream(request: HttpRequest, stream_id: int) -> HttpResponse:
     """One stream: all of it or one day, beside the stream before."""

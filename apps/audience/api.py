@@ -8,8 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError
 from ninja.responses import Status
-from ninja.throttling import AnonRateThrottle
 
+from apps.accounts.rates import AddressRate
 from apps.accounts.viewers import remember_browser, viewer_identity
 from apps.realtime import redis
 from apps.realtime.tokens import MAX_TOKEN_LENGTH, TokenError
@@ -174,7 +174,7 @@ def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> RankingOut:
             410: {"description": "The stream has ended: do not ask again"},
         }
     },
-    throttle=[AnonRateThrottle("20/s")],
+    throttle=[AddressRate("20/s")],
 )
 def stream_token(
     request: HttpRequest, response: HttpResponse, stream_id: StreamId, known: TokenIn | None = None

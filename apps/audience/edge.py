@@ -13,7 +13,8 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from redis.exceptions import RedisError
@@ -145,6 +146,8 @@ class Edge:
         else:
             # Ignored by Redis once it knows the new owner; needed if the new one leaves before it was ever told.
             stream.departed.append(before.session)
+            # It was here all the time, even if Redis has forgotten it.
+            seat.session = replace(seat.session, joined_ms=before.session.since_ms)
             self._let_go(before, REPLACED, "replaced: this tab was opened elsewhere")
         self._flush_soon(stream)
 
@@ -168,6 +171,18 @@ class Edge:
     def _let_go(self, seat: Seat, code: int, reason: str) -> None:
         self.hub.unsubscribe(seat.session.stream_id, seat.outbox)
         seat.dismiss(code, reason)
+
+    def learn(self, stream: LocalStream, told: Iterable[Seat], reply: Sequence[Any]) -> None:
+        """What Redis answered when it was told of these seats: some are held elsewhere, some came before we knew them.
+
+        When a tab came is known only to Redis until who took it over has been told; from then on it is known here, too.
+        """
+        owners = {seat.session.session_id: seat.session.owner for seat in told}
+        self.lose(stream, store.lost_read(reply), owners)
+        for session_id, since_ms in store.earlier_read(reply).items():
+            seat = stream.seats.get(session_id)
+            if seat is not None and seat.session.owner == owners[session_id]:
+                seat.session = replace(seat.session, joined_ms=since_ms)
 
     def lose(self, stream: LocalStream, session_ids: Iterable[str], owners: dict[str, str]) -> None:
         """A newer connection on another process holds these sessions: ours go, without a leave.
@@ -288,7 +303,7 @@ class Edge:
         if figures.state != "live":
             stream.in_doubt = True
         if arrived:
-            self.lose(stream, store.lost_read(reply), {seat.session.session_id: seat.session.owner for seat in arrived})
+            self.learn(stream, arrived, reply)
             welcome = count_message(stream.stream_id, figures, epoch_ms())
             if figures != stream.pushed:
                 stream.pushed = None  # newcomers are shown other figures than the rest: the next push is for all

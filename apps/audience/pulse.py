@@ -105,8 +105,7 @@ class Pulse:
                 self._edge.end_soon(stream.stream_id)
                 stream.announce_now = True  # it was told of nobody
                 continue
-            owners = {seat.session.session_id: seat.session.owner for seat in seats}
-            self._edge.lose(stream, store.lost_read(reply), owners)
+            self._edge.learn(stream, seats, reply)
             self._edge.drop_if_idle(stream)
 
     def _call(self, stream: LocalStream, seats: list[Seat]) -> redis.Command:

@@ -21,13 +21,20 @@ class Session:
     """One open tab of one viewer, as held by one connection of one server process.
 
     `owner` orders connections of the same session: 13 digits of connect time in epoch ms, the server, a serial number.
-    Of two connections with the same session the greater owner holds it.
+    Of two connections with the same session the greater owner holds it. `joined_ms`: when the tab came (epoch ms), if
+    that was before this connection.
     """
 
     session_id: str
     viewer_id: str
     stream_id: int
     owner: str
+    joined_ms: int | None = None
+
+    @property
+    def since_ms(self) -> int:
+        """When the tab came, as far as is known here: epoch ms."""
+        return int(self.owner[:13]) if self.joined_ms is None else self.joined_ms
 
 
 def owner_make(*, connected_ms: int, server: str, serial: int) -> str:

@@ -140,13 +140,19 @@ def announce(
     args: list[str | int | bytes] = [now_ms, server, held, known.peak, known.total]
     args += ("1" if arrivals else "0", "1" if raises_peak else "0")
     for session in sessions:
-        args += (session.session_id, session.owner, session.viewer_id)
+        joined = "" if session.joined_ms is None else f"{session.joined_ms:013d}"
+        args += (session.session_id, session.owner, session.viewer_id, joined)
     return _announce.call(_keys(stream_id, day), args)
 
 
 def lost_read(reply: Sequence[Any]) -> list[str]:
     """Sessions in an announce reply that a newer connection holds elsewhere."""
     return [session.decode() for session in reply[4]]
+
+
+def earlier_read(reply: Sequence[Any]) -> dict[str, int]:
+    """Sessions in an announce reply that came before their server said, and when: epoch ms."""
+    return {session.decode(): int(since) for session, since in zip(reply[5][::2], reply[5][1::2], strict=True)}
 
 
 def depart(

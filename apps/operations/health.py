@@ -10,8 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from redis.exceptions import RedisError
 
-from apps.realtime import lifecycle
-from apps.realtime.redis import async_client
+from apps.realtime import lifecycle, redis
 
 PART_SECONDS = 1.0
 
@@ -38,7 +37,7 @@ async def readiness() -> Readiness:
     """Ask every part at once. A process that is leaving asks nobody: its answer is settled."""
     if lifecycle.is_draining():
         return Readiness(draining=True, parts={})
-    checks: dict[str, Awaitable[str]] = {"redis": _state(_redis_ping(), RedisError)}
+    checks: dict[str, Awaitable[str]] = {"redis": _state(redis.ping(), RedisError)}
     if settings.ROLE != "gate":  # a gate has no database
         checks["database"] = _state(_database_ping(), DatabaseError)
     states = await asyncio.gather(*checks.values())
@@ -55,10 +54,6 @@ async def _state(ping: Awaitable[Any], error: type[Exception]) -> str:
     except (error, OSError):
         return "unreachable"
     return "ok"
-
-
-async def _redis_ping() -> None:
-    await async_client().ping()
 
 
 @sync_to_async

@@ -1,11 +1,13 @@
-"""A Cluster's client for an event loop, which any node that answers can tell what it needs to know."""
+"""A Cluster's clients, with an event loop and without, which no single node that is away keeps from the others."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from redis._parsers import AsyncCommandsParser
+from redis import RedisCluster as SyncRedisCluster
+from redis._parsers import AsyncCommandsParser, CommandsParser
 from redis.asyncio import RedisCluster
 from redis.asyncio.cluster import ClusterNode
+from redis.cluster import ClusterNode as SyncClusterNode
 from redis.cluster import LoadBalancingStrategy
 from redis.exceptions import ClusterError, RedisError
 
@@ -47,4 +49,30 @@ def cluster_client(nodes: Sequence[tuple[str, int]], **options: Any) -> RedisClu
         **options,
     )
     client.commands_parser = CommandsOfAnyNode(client)
+    return client
+
+
+class KeysOfScripts(CommandsParser):
+    """Where keys stand in commands; those of a script's call are read from the call.
+
+    The library's pipeline asks one node, always the same, for the keys of each such call. That is a round trip for
+    each, and while that node is down none of the others is spoken to; nor would the library look for another one.
+    """
+
+    def __init__(self, known: CommandsParser) -> None:
+        # All that `known` has learnt from the Cluster, which is not asked again.
+        self.commands = known.commands
+        self.redis_connection = known.redis_connection
+
+    def get_keys(self, redis_conn: Any, *args: Any) -> Any:
+        """The keys of this command, None or empty if it has none."""
+        if args[0] in ("EVALSHA", "EVAL"):
+            return list(args[3 : 3 + int(args[2])])
+        return super().get_keys(redis_conn, *args)
+
+
+def sync_cluster_client(nodes: Sequence[tuple[str, int]], **options: Any) -> SyncRedisCluster:
+    """A client without an event loop that begins with these nodes. RedisClusterException if none of them answers."""
+    client = SyncRedisCluster(startup_nodes=[SyncClusterNode(*node) for node in nodes], **options)
+    client.commands_parser = KeysOfScripts(client.commands_parser)
     return client

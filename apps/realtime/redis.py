@@ -24,7 +24,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.retry import Retry
 
-from .cluster_client import cluster_client
+from .cluster_client import cluster_client, sync_cluster_client
 from .lua import script_by_sha
 
 CLUSTER_SCHEME = "redis+cluster://"
@@ -61,15 +61,17 @@ def _backoff() -> ExponentialBackoff:
 
 
 def sync_client() -> Redis | RedisCluster:
-    """The process's client for code outside of an event loop (tasks, admin, views)."""
+    """The process's client for code outside of an event loop (tasks, admin, views).
+
+    RedisError if it would be a Cluster's, which is asked for its nodes here, and none of them answers.
+    """
     url = settings.REDIS_URL
     if url not in _sync_clients:
         if url.startswith(CLUSTER_SCHEME):
-            _sync_clients[url] = RedisCluster(
-                startup_nodes=[ClusterNode(*node) for node in cluster_nodes(url)],
-                retry=Retry(_backoff(), RETRIES),
-                **TIMEOUTS,
-            )
+            with _one_kind_of_away():
+                _sync_clients[url] = sync_cluster_client(
+                    cluster_nodes(url), retry=Retry(_backoff(), RETRIES), **TIMEOUTS
+                )
         else:
             _sync_clients[url] = Redis.from_url(url, retry=Retry(_backoff(), RETRIES), **TIMEOUTS)
     return _sync_clients[url]
@@ -113,6 +115,12 @@ def node_of(command: Command) -> str:
     slot = client.keyslot(command[3] if command[0] == "EVALSHA" else command[1])
     nodes = client.nodes_manager.slots_cache.get(slot)
     return nodes[0].name if nodes else ""
+
+
+async def ping() -> None:
+    """Ask Redis, one node of a Cluster, whether it answers. RedisError if it does not."""
+    with _one_kind_of_away():
+        await async_client().ping()
 
 
 async def close_clients() -> None:
@@ -177,8 +185,7 @@ def run_now(commands: Sequence[Command]) -> list[Any]:
     """`run` for code outside of an event loop."""
     if not commands:
         return []
-    with _one_kind_of_away():
-        client = sync_client()  # a Cluster is asked for its nodes here
+    client = sync_client()
     replies = _pipeline_now(client, commands)
     if refused := _refused(commands, replies):
         with _one_kind_of_away():

@@ -161,6 +161,8 @@ class Stream(models.Model):
             models.Index(fields=["category", "started_at"], name="streams_by_category"),
             models.Index(fields=["zone", "started_at"], name="streams_by_zone"),
             models.Index(fields=["title"], name="streams_by_title"),
+            # Live ones have no end, so this holds those that are over, and the newest together.
+            models.Index(fields=["ended_at", "started_at"], name="streams_ended"),
         ]
         permissions = [("feature_stream", "Can put streams first in the directory")]
 

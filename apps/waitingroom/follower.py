@@ -201,6 +201,8 @@ class Follower:
 
     def _take(self, pulse: Pulse, sent: float) -> None:
         snapshot = self.view.take(pulse, sent)
+        if pulse.restored_at > self.recovery.restored_at and self.recovery.lost_since is None:
+            self._forget_departed()
         self.recovery.read(snapshot, pulse.restored_at)
         self.progress.read(
             snapshot,
@@ -254,11 +256,17 @@ class Follower:
         self.presence.entered(place)
         self.recovery.entered(place)
 
+    def _forget_departed(self) -> None:
+        """Redis lost the line: what was heard before of who had left it by then must not put them back."""
+        if self.recovery.known is not None:
+            self.presence.forget_departed(self.recovery.known)
+
     def _trouble(self, status: str) -> None:
         """The line is lost, or another one stands in its place."""
         if status == "epoch":
             self._house.look_again()
         elif self.recovery.lost_since is None:
             self.recovery.lost()
+            self._forget_departed()
             self.desk.is_held = True
             self._hurry()

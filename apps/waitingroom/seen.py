@@ -101,6 +101,14 @@ class Presence:
         )
         return first << SEGMENT_BITS, run.rstrip(b"\0")
 
+    def forget_departed(self, line: Snapshot) -> None:
+        """Drop what is not told yet of places that had left this line when it was read.
+
+        Redis has lost the line: told of them, it would put those back whom other processes had let in.
+        """
+        self.turn()
+        self._owed = {segment: bits & _standing(line, segment) for segment, bits in self._owed.items()}
+
     def give_back(self, taken: tuple[int, bytes]) -> None:
         """Redis could not be told of this: it is owed again."""
         first, run = taken[0] >> SEGMENT_BITS, taken[1]

@@ -13,8 +13,11 @@ const inSeoul = (options) => new Intl.DateTimeFormat(locale, { timeZone: ZONE, .
 const asDay = inSeoul({ month: "numeric", day: "numeric" });
 const asMonth = inSeoul({ year: "numeric", month: "short" });
 const asTime = inSeoul({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const MINUTES = [5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => minutes * 60);
+// Steps of the axis: no shorter than what its labels tell apart.
+const MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => minutes * 60);
 const SPANS = [...MINUTES, ...[1, 2, 5, 10].map((days) => days * DAY_S)];
+// uPlot begins steps of 30 days and more with a month.
+const DAYS = [1, 2, 3, 5, 7, 10, 14, 30, 60, 90, 180].map((days) => days * DAY_S);
 const STEPS = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
 
 /** Seconds -> "1:05" */
@@ -98,7 +101,7 @@ export class Graph {
         const time = asTime.format(value * 1000);
         return step >= DAY_S || time === "00:00" ? asDay.format(value * 1000) : time;
       });
-    return { space: long ? 76 : 52, values: label };
+    return { space: long ? 76 : 52, incrs: this.what.isDays ? DAYS : [...MINUTES, ...DAYS], values: label };
   }
 
   #series({ kind, key, isFilled, isDashed }) {

@@ -8,9 +8,15 @@ const locale = document.documentElement.lang || "en";
 const inSeoul = (options) => new Intl.DateTimeFormat(locale, { timeZone: "Asia/Seoul", ...options });
 const day = inSeoul({ month: "short", day: "numeric", weekday: "short" });
 const moment = inSeoul({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const hours = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+const tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const hundredths = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
 const DAY_S = 86_400;
 const SNAPSHOT_S = 300;
+
+/** As the tables have it: 0.1, 15.0, 1,234 */
+const mean = (value) => (value < 100 ? tenths.format(value) : number(Math.round(value)));
+/** Hours, of which a minute is to be seen, too. */
+const hours = (value) => (value < 1 ? hundredths : tenths).format(value);
 
 const words = (element) => [...element.querySelectorAll(".keys li:not([hidden])")].map((key) => key.textContent);
 const say = (texts, values) => texts.map((text, index) => `${text} ${values[index]}`).join(" · ");
@@ -64,9 +70,11 @@ async function load(element, url, draw) {
 }
 
 function drawSeries(element, { unit_s, since, until, at, average, peak }) {
-  // A bucket of one snapshot is its own mean.
+  // A bucket of one snapshot is its own mean: these are the viewers at that moment.
   const isFinest = unit_s === SNAPSHOT_S;
   element.querySelector(".key-2").hidden = isFinest;
+  const highest = element.querySelector(".key-1");
+  if (isFinest) highest.textContent = highest.dataset.one;
   const data = withHoles(at, isFinest ? [peak] : [average, peak], unit_s);
   const name = unit_s >= DAY_S ? day : moment;
   const texts = words(element).reverse();
@@ -79,7 +87,8 @@ function drawSeries(element, { unit_s, since, until, at, average, peak }) {
     tick: compact,
     read: (index) => {
       const here = data.slice(1).map((column) => column[index]);
-      return here[0] === null ? "" : `${name.format(data[0][index] * 1000)} · ${say(texts, here.map(Math.round).map(number))}`;
+      const shown = here.map((value, which) => (isFinest || which ? number : mean)(value));
+      return `${name.format(data[0][index] * 1000)} · ${here[0] === null ? "–" : say(texts, shown)}`;
     },
   });
 }
@@ -116,8 +125,9 @@ function drawDays(element, columns) {
   const shown = (index) => {
     const here = values.map((column) => column[index]);
     // The bar of all viewers shows from behind that of new ones, and so what returned.
-    if (isNew) here[0] -= here[1];
-    return here.map((value) => (isTime ? hours.format(value) : number(Math.round(value))));
+    if (isNew && here[0] !== null) here[0] -= here[1];
+    const written = isTime ? hours : number;
+    return here.map((value, which) => (value === null ? "–" : (names[which] === "average" ? mean : written)(value)));
   };
   new Graph(element, {
     data: [columns.at, ...values],
@@ -126,7 +136,7 @@ function drawDays(element, columns) {
     series: names.map((name) => bars(keys[name])),
     tick: compact,
     read: (index) =>
-      `${day.format(columns.at[index] * 1000)} · ${values[0][index] === null ? "–" : say(texts, shown(index))}`,
+      `${day.format(columns.at[index] * 1000)} · ${values.every((column) => column[index] === null) ? "–" : say(texts, shown(index))}`,
   });
 }
 

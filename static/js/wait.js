@@ -250,8 +250,8 @@ function shown(now) {
   if (stopped ?? trouble) return stopped ?? trouble;
   if (!answer) return "connecting";
   if (answer.state !== "waiting") return answer.state;
-  if (line.rank && answer.waiting.etaSeconds === null) return "paused"; // nobody is let in
   if (now - resumedAt < RESUMED_MS) return "resumed";
+  if (line.rank && answer.waiting.etaSeconds === null) return "paused"; // nobody is let in
   return line.rank === 1 ? "next" : "waiting";
 }
 

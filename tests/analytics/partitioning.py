@@ -1,6 +1,7 @@
 """Partitions at a moment of a test's choice."""
 
 import datetime
+from collections.abc import Callable
 
 from django.db import connection
 
@@ -32,3 +33,17 @@ def session_make(joined_at: datetime.datetime, session_id: str = "s") -> UserSes
         stream_id=7,
         reason="left",
     )
+
+
+def rows_read(read: Callable[[], object]) -> int:
+    """Rows that the server really walked over in an index."""
+
+    def handler() -> int:
+        with connection.cursor() as cursor:
+            # Not read_key: groups are looked up in a table in memory, which counts as well.
+            cursor.execute("SHOW SESSION STATUS WHERE Variable_name IN ('Handler_read_next', 'Handler_read_prev')")
+            return sum(int(value) for _, value in cursor.fetchall())
+
+    before = handler()
+    read()
+    return handler() - before

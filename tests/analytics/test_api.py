@@ -85,6 +85,7 @@ def test_a_broadcasters_streams_newest_first(as_mina: Client, owned: Owned):
             "unique": 30,
             "watch_minutes": 900,
             "live_minutes": 60,
+            "as_of": None,
         },
     )
     assert (second["id"], second["average"], second["unique"]) == (owned.second.pk, 60.0, 150)

@@ -6,9 +6,11 @@ import pytest
 
 from apps.analytics.daily import (
     Day,
+    Due,
     Figures,
     Readings,
     StreamOfDay,
+    Touched,
     Watching,
     days_between,
     days_touched,
@@ -84,16 +86,43 @@ def test_a_session_over_midnight_has_a_part_in_each_day_and_nothing_is_lost() ->
 
 def test_days_that_sessions_touch() -> None:
     spans = [
-        (DAWN + HOUR, DAWN + 2 * HOUR),
-        (DAWN - SECOND, DAWN + HOUR),
-        (DAWN - 73 * HOUR, DAWN - 49 * HOUR),
-        (DAWN - 24 * HOUR, DAWN - 23 * HOUR),
+        (1, DAWN + HOUR, DAWN + 2 * HOUR),
+        (1, DAWN - SECOND, DAWN + HOUR),
+        (2, DAWN - SECOND, DAWN + HOUR),
+        (1, DAWN - 73 * HOUR, DAWN - 49 * HOUR),
+        (1, DAWN - 24 * HOUR, DAWN - 23 * HOUR),
     ]
     touched = days_touched(spans, before=MARCH_1.date)
-    assert sorted(day.isoformat() for day in touched) == ["2026-02-25", "2026-02-26", "2026-02-28"]
+    assert sorted((day.isoformat(), stream_id) for day, stream_id in touched) == [
+        ("2026-02-25", 1),
+        ("2026-02-26", 1),
+        ("2026-02-28", 1),
+        ("2026-02-28", 2),
+    ]
     assert days_touched(spans[:1], before=MARCH_1.date) == set()
     assert list(days_between(MARCH_1.date, MARCH_1.date - datetime.timedelta(days=1))) == []
     assert midnight(MARCH_1.date) == DAWN
+
+
+def test_a_tab_that_was_open_for_weeks_touches_the_days_to_which_it_adds_and_no_more() -> None:
+    touched = days_touched([(1, DAWN - 20 * 24 * HOUR, DAWN)], before=MARCH_1.date)
+    assert sorted(day.isoformat() for day, _ in touched) == [f"2026-02-{day:02}" for day in range(9, 17)]
+
+
+def day(number: int) -> datetime.date:
+    return datetime.date(2026, 3, number)
+
+
+def test_what_is_due_is_a_broadcasters_from_the_day_that_changed_on() -> None:
+    changed: set[Touched] = {(day(9), None), (day(5), 1), (day(7), 2), (day(7), 3), (day(3), 4)}
+    due = Due(frozenset(changed), {1: 10, 2: 20, 3: 10})
+    assert due.first == day(5)  # stream 4 is gone
+    expected = [frozenset(owners) for owners in ((), (10,), (10,), (10, 20), (10, 20))]
+    assert [due.broadcasters(day(number)) for number in (4, 5, 6, 7, 8)] == expected
+    assert due.broadcasters(day(9)) is due.broadcasters(day(10)) is None
+    assert due.until(day(6)) == {(day(6), 1), (day(6), 4)}
+    assert due.until(day(9)) == {(day(9), one) for one in (None, 1, 2, 3, 4)}
+    assert Due(frozenset(), {}).first is None
 
 
 @pytest.mark.parametrize(
@@ -115,7 +144,23 @@ def test_days_that_sessions_touch() -> None:
     ],
 )
 def test_peak(of: StreamOfDay, readings: Readings, peak: int) -> None:
-    assert peak_of_day(MARCH_1, of, readings) == peak
+    assert peak_of_day(MARCH_1, of, readings, now=MARCH_1.end + HOUR) == peak
+
+
+@pytest.mark.parametrize(
+    ("of", "readings", "peak"),
+    [
+        (stream(HOUR, final_peak=50), Readings(3, 60, 30, 40, None), 50),
+        (stream(HOUR, final_peak=50), Readings(), 50),
+        (stream(HOUR), Readings(3, 60, 30, 40, None), 40),
+        (stream(-HOUR, final_peak=90), Readings(3, 60, 30, 80, 80), 90),
+        (stream(-HOUR, final_peak=80), Readings(3, 60, 30, 80, 80), 30),
+    ],
+)
+def test_the_peak_of_the_running_day_is_that_of_this_moment(of: StreamOfDay, readings: Readings, peak: int) -> None:
+    assert peak_of_day(MARCH_1, of, readings, now=DAWN + 2 * HOUR) == peak
+    # Once the day is over, what a stream that goes on reaches later is nothing of it.
+    assert peak_of_day(MARCH_1, of, readings, now=MARCH_1.end + MINUTE) <= max(readings.highest, readings.peak_by_end)
 
 
 def test_all_figures_together() -> None:

@@ -40,8 +40,10 @@ def test_totals_weigh_averages_by_the_minutes_live(some: list[DayFigures]) -> No
     for name in ("unique", "new", "returning", "watch_minutes", "live_minutes", "streams"):
         assert getattr(found, name) == sum(getattr(day, name) for day in some)
     # The plain way: one number for every minute that it was live.
-    minutes = [day.average for day in some for _ in range(day.live_minutes)] or [day.average for day in some]
-    assert found.average == pytest.approx(sum(minutes) / len(minutes) if minutes else 0, abs=0.006)
+    plain = [day.average or 0.0 for day in some for _ in range(day.live_minutes)] or [
+        day.average or 0.0 for day in some
+    ]
+    assert found.average == pytest.approx(sum(plain) / len(plain) if plain else 0, abs=0.006)
 
 
 def test_change_is_a_ratio_and_none_where_there_was_nothing() -> None:

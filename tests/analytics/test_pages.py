@@ -8,8 +8,10 @@ from django.test import Client
 from django.utils import translation
 
 from apps.analytics.pages import Today, today_page
-from apps.analytics.ranges import DayRange, range_pick
+from apps.analytics.ranges import range_pick
+from apps.analytics.running_selectors import running_of_broadcaster
 from apps.analytics.templatetags.statistics_display import change, heat, mean, short, watched, watched_large
+from apps.streams.models import Stream
 from tests.analytics.owned import Owned, owned_make, seoul, stream_write
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -72,6 +74,7 @@ def test_figures_as_people_read_them():
     ]
     assert watched_large(74_040) == "1,234<small> h</small>"
     assert [mean(value) for value in (0.0, 15.04, 99.96, 1234.5)] == ["0.0", "15.0", "100.0", "1,234"]
+    assert [show(None) for show in (mean, watched, watched_large)] == ["—", "—", "—"]
     assert [short(value) for value in (0, 999.4, 1000, 1234, 12_345, 1_500_000)] == [
         *("0", "999", "1K", "1.2K", "12K", "1.5M"),
     ]
@@ -139,6 +142,18 @@ def test_a_broadcasters_page(as_mina: Client, owned: Owned):
     assert "as-of" not in words  # the running day is not among them
 
 
+def test_it_is_said_where_viewers_are_sums_and_what_reaches_beyond_the_days(as_mina: Client, owned: Owned):
+    beyond = "Each with the figures of all of it, also of the part that is outside of these days."
+    words = text(as_mina.get(f"/studio/statistics/?{MARCH}"))
+    hint = "Who watched two streams, or on two days, counts twice"
+    assert f'<dd class="hint muted needed">{hint}</dd>' in words
+    assert beyond not in words
+    assert beyond in text(as_mina.get("/studio/statistics/?from=2026-03-03&to=2026-03-03"))
+    twice = "Who watched on two days counts twice"
+    assert twice in text(as_mina.get(f"/live/{owned.second.pk}/statistics/"))
+    assert twice not in text(as_mina.get(f"/live/{owned.first.pk}/statistics/"))
+
+
 def test_growth_against_the_days_before(as_mina: Client):
     context = as_mina.get("/studio/statistics/?from=2026-03-03&to=2026-03-03").context
     found = {one.name: (one.value, one.before, one.change) for one in context["headlines"]}
@@ -150,8 +165,8 @@ def test_every_cell_of_the_week_is_read_aloud(as_mina: Client):
     page = as_mina.get(f"/studio/statistics/?{MARCH}").content.decode()
     table = page[page.index('<table class="heat">') : page.index("</table>", page.index('<table class="heat">'))]
     assert (table.count("<td class="), table.count("not live"), table.count('scope="row"')) == (7 * 24, 165, 7)
-    assert 'class="h8" title="Tuesday 00:00 · Average 80.0 · Peak 80"' in table
-    assert 'class="h2" title="Sunday 09:00 · Average 15.0 · Peak 20"' in table
+    assert 'class="h8" title="Tuesday 00:00 · Average 80.0 · Highest reading 80"' in table
+    assert 'class="h2" title="Sunday 09:00 · Average 15.0 · Highest reading 20"' in table
 
 
 def test_days_without_a_stream_say_so(as_mina: Client):
@@ -200,21 +215,24 @@ def test_streams_are_listed_twenty_a_page(as_mina: Client, owned: Owned):
 
 
 def test_todays_figures_say_of_when_they_are(owned: Owned):
-    days = DayRange(datetime.date(2026, 3, 4), datetime.date(2026, 3, 5))
     now = seoul(4, 2, 13)
-    assert today_page(owned.channel, days, now=now) == Today(is_live=False, as_of=None)
+
+    def look(live: Stream | None, *, at: datetime.datetime = now) -> Today | None:
+        return today_page(running_of_broadcaster(broadcaster_id=owned.channel.pk, now=at), live, now=at)
+
+    assert look(None) is None
     stream = stream_write(owned.channel, "On", started_at=seoul(3, 23), viewers=[5] * 30, ended=False)
-    assert today_page(owned.channel, days, now=now) == Today(is_live=True, as_of=None)
+    assert look(stream) == Today(is_live=True, as_of=None, is_behind=True, minutes=30)
     stream.delete()
-    stream_write(
+    stream = stream_write(
         *(owned.channel, "On"),
         started_at=seoul(3, 23),
         viewers=[5] * 20,  # until 00:40, when statistics were made
         ended=False,
-        days={datetime.date(2026, 3, 4): (5, 0, 200)},
+        days={datetime.date(2026, 3, 3): (5, 0, 200), datetime.date(2026, 3, 4): (5, 0, 200)},
     )
-    assert today_page(owned.channel, days, now=now) == Today(is_live=True, as_of=seoul(4, 0, 40))
-    assert today_page(owned.channel, days, now=seoul(5, 2)) is None
+    assert look(stream) == Today(is_live=True, as_of=seoul(4, 0, 40), is_behind=False, minutes=30)
+    assert look(stream, at=seoul(5, 2)) == Today(is_live=True, as_of=seoul(4, 0, 40), is_behind=True, minutes=13)
 
 
 # --- a stream -----------------------------------------------------------------------------------------------------
@@ -258,9 +276,10 @@ def test_a_first_stream_is_compared_with_none(as_mina: Client, owned: Owned):
 
 def test_others_find_nothing(client: Client, owned: Owned):
     pages = ["/broadcasters/mina/statistics/", f"/live/{owned.second.pk}/statistics/"]
-    assert [client.get(page).status_code for page in pages] == [404, 404]
-    response = client.get("/studio/statistics/")
-    assert (response.status_code, response["Location"]) == (302, "/accounts/sign-in/?next=/studio/statistics/")
+    # Who is not signed in is asked to, and learns nothing about what there is.
+    for page in (*pages, "/studio/statistics/", "/broadcasters/nobody/statistics/", f"/live/{2**70}/statistics/"):
+        response = client.get(page)
+        assert (response.status_code, response["Location"]) == (302, f"/accounts/sign-in/?next={page}")
     client.force_login(owned.jun)
     assert [client.get(page).status_code for page in pages] == [404, 404]
     assert client.get("/broadcasters/nobody/statistics/").status_code == 404

@@ -16,9 +16,10 @@ from apps.analytics.selectors import (
     heat_map,
     stream_series,
 )
+from apps.analytics.snapshot_selectors import rows_before, streams_unseen
 from apps.streams.models import Stream
 from apps.streams.services import broadcaster_ensure, category_ensure
-from tests.analytics.partitioning import NOW, partition_anew
+from tests.analytics.partitioning import NOW, partition_anew, rows_read
 
 DAY = datetime.timedelta(days=1)
 STREAMS = 40
@@ -80,25 +81,15 @@ def plans(read: Callable[[], object]) -> list[tuple[str, str, str, str, int]]:
     return [plan for plan in found if plan[0] is not None and not plan[0].startswith("<derived")]
 
 
-def rows_read(read: Callable[[], object]) -> int:
-    """Rows that the server really walked over in an index."""
-
-    def handler() -> int:
-        with connection.cursor() as cursor:
-            # Not read_key: groups are looked up in a table in memory, which counts as well.
-            cursor.execute("SHOW SESSION STATUS WHERE Variable_name IN ('Handler_read_next', 'Handler_read_prev')")
-            return sum(int(value) for _, value in cursor.fetchall())
-
-    before = handler()
-    read()
-    return handler() - before
-
-
 def test_a_streams_day_is_read_by_the_key_from_one_month(crowded: Stream) -> None:
     def read() -> object:
         return stream_series(stream_id=crowded.pk, since=MONTH + 27 * DAY, until=MONTH + 28 * DAY)
 
-    assert [plan[:4] for plan in plans(read)] == [("viewer_history", "p202503", "range", "PRIMARY")]
+    # Rows without viewers are held against the end of their stream, found by its key; here there are none.
+    assert [plan[:4] for plan in plans(read)] == [
+        ("viewer_history", "p202503", "range", "PRIMARY"),
+        ("U0", "", "eq_ref", "PRIMARY"),
+    ]
     assert rows_read(read) <= 288 + 1
 
 
@@ -157,3 +148,36 @@ def test_a_ranking_reads_the_days_it_is_about_and_no_stream_twice(crowded: Strea
     first, second = plans(read)
     assert first[:4] == ("ds", "p2025", "range", "PRIMARY")
     assert (second[0], second[2], second[3]) == ("st", "eq_ref", "PRIMARY")
+
+
+def test_a_recalled_snapshot_reads_a_row_a_stream(crowded: Stream) -> None:
+    ids = [*Stream.objects.filter(status="live").values_list("pk", flat=True)]
+    mark = MONTH + 28 * DAY
+
+    def read() -> object:
+        return rows_before(ids, mark)
+
+    found = {pk: row.captured_at for pk, row in rows_before(ids, mark).items()}
+    assert found == dict.fromkeys(ids, mark - datetime.timedelta(minutes=5))
+    assert {plan[1] for plan in plans(read)} == {"p202503"}
+    assert rows_read(read) <= STREAMS + 1
+
+
+def test_a_stream_between_two_marks_is_not_looked_for_in_months_before_it(crowded: Stream) -> None:
+    since = MONTH + 38 * DAY
+    minute = datetime.timedelta(minutes=1)
+    brief = Stream.objects.create(
+        broadcaster_id=crowded.broadcaster_id,
+        category_id=crowded.category_id,
+        title="brief",
+        status="ended",
+        started_at=since + minute,
+        ended_at=since + 2 * minute,
+    )
+
+    def read() -> list[int]:
+        return [stream.stream_id for stream in streams_unseen(since=since, until=since + 5 * minute)]
+
+    assert read() == [brief.pk]
+    (partitions,) = [plan[1] for plan in plans(read) if plan[0] == "viewer_history"]
+    assert partitions.split(",")[0] == "p202504"

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from apps.analytics import ranking_store
-from apps.analytics.ranking import RankedBroadcaster
+from apps.analytics.ranking import Period, RankedBroadcaster
 from apps.audience.services import audience_sweep, stream_list
 from apps.realtime import redis
 from apps.streams.models import Stream
@@ -24,12 +24,12 @@ def owned(db: None) -> Owned:
     return owned_make()
 
 
-def rank(*streams: Stream, total: int | None = None) -> None:
-    """Today's ranking: these streams' broadcasters, then others up to `total`."""
+def rank(*streams: Stream, total: int | None = None, period: Period = "today") -> None:
+    """The ranking: these streams' broadcasters, then others up to `total`."""
     known = [(one.broadcaster_id, one.broadcaster.slug, one.broadcaster.name) for one in streams]
     known += [(900_000 + n, f"b{n}", f"B {n}") for n in range(len(known), total or len(known))]
     rows = [RankedBroadcaster(place, *who, "talk", 6_000 // place, 50, 70) for place, who in enumerate(known, start=1)]
-    redis.ask_now(ranking_store.ranking_put(period="today", category_id=None, as_of_ms=1_772_413_200_000, rows=rows))
+    redis.ask_now(ranking_store.ranking_put(period=period, category_id=None, as_of_ms=1_772_413_200_000, rows=rows))
 
 
 def test_live_streams_by_viewers(client: Client, db: None):
@@ -54,6 +54,16 @@ def test_broadcasters_by_what_was_watched(client: Client, owned: Owned):
     assert words.index("Mina") < words.index("B 1") < words.index("B 2")
     assert "100 h" in words
     assert "50.0 h" in words
+
+
+def test_what_viewers_of_seven_days_are_is_said(client: Client, db: None):
+    rank(total=1)
+    rank(total=1, period="week")
+    twice = "Viewers of each stream and day are added up: who came on two days counts twice."
+    assert twice in text(client.get("/rankings/?period=week"))
+    assert twice not in text(client.get("/rankings/?period=today"))
+    korean = text(client.get("/rankings/?period=week", headers={"accept-language": "ko"}))
+    assert "이틀에 온 사람은 두 번 셉니다." in korean
 
 
 def test_rankings_have_pages(client: Client, db: None):

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -186,65 +187,6 @@ def test_lag_is_the_age_of_the_oldest_that_waits() -> None:
     assert metric("sessions_written_total") == before + 1
 
 
-# --- what cannot be written ---------------------------------------------------------------------------------------
-
-
-def test_poisoned_records_are_set_aside_with_their_reason_and_the_rest_goes_on() -> None:
-    before = {reason: metric("sessions_rejected_total", reason=reason) for reason in ("malformed", "names", "times")}
-    put_down(7, record("s1", "u1"), *BAD, record("s2", "u2"))
-    client: Any = sync_client()
-    client.xadd("live:past:{7}", {"other": "1", "fields": "2"})
-    assert drain() == Drained(2, len(BAD) + 1, True)
-    assert session_ids() == ["s1", "s2"]
-    assert [(stream, reason.partition(":")[0]) for stream, _, reason in rejected()] == [
-        *(("7", reason) for reason in BAD.values()),
-        ("7", "malformed"),
-    ]
-    assert rejected()[-1] == ("7", "other|1|fields|2", "malformed: it is not session|left_ms|reason|joined_ms|viewer")
-    after = {reason: metric("sessions_rejected_total", reason=reason) for reason in before}
-    assert {reason: after[reason] - before[reason] for reason in before} == {"malformed": 7, "names": 3, "times": 4}
-    assert waits() == []
-
-
-@contextlib.contextmanager
-def refusing(condition: str) -> Iterator[None]:
-    """The table takes only rows for which the condition holds."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "mysql":
-            cursor.execute(f"ALTER TABLE user_sessions ADD CONSTRAINT picky CHECK ({condition})")
-        else:
-            cursor.execute(
-                "CREATE TRIGGER picky BEFORE INSERT ON user_sessions WHEN NOT"
-                f" ({condition.replace('viewer_id', 'NEW.viewer_id')}) BEGIN SELECT RAISE(ABORT, 'picky'); END"
-            )
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            is_mysql = connection.vendor == "mysql"
-            cursor.execute("ALTER TABLE user_sessions DROP CONSTRAINT picky" if is_mysql else "DROP TRIGGER picky")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_row_that_the_database_refuses_is_found_and_set_aside() -> None:
-    with refusing("viewer_id <> 'u13'"):
-        put_down_many(200)
-        assert drain() == Drained(199, 1, True)
-    assert sorted(session_ids()) == sorted(f"s{n}" for n in range(200) if n != 13)
-    ((stream, text, reason),) = rejected()
-    assert (stream, text, "picky" in reason) == ("1", record("s13", "u13"), True)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_when_most_are_refused_the_table_is_to_blame_and_all_wait() -> None:
-    with refusing("viewer_id LIKE 'a%'"):
-        put_down_many(60)
-        assert drain() == Drained(0, 0, False)
-        assert (rejected(), past_waiting().records) == ([], 60)
-    assert drain(taken_over_after_ms=0) == Drained(60, 0, True)
-    assert len(session_ids()) == 60
-
-
 # --- two at once --------------------------------------------------------------------------------------------------
 
 
@@ -427,8 +369,21 @@ def test_late_sessions_touch_the_days_that_they_belong_to() -> None:
         record("last week", "u1", joined=-7 * day, left=-5 * day),
     )
     drain()
-    days = store.days_read(redis.run_now([store.days_touched()])[0])
-    assert [each.isoformat() for each in days] == ["2026-02-22", "2026-02-23", "2026-02-24", "2026-02-28"]
+    touched = store.touched_read(redis.run_now([store.days_touched()])[0])
+    assert [(each.isoformat(), stream_id) for each, stream_id in touched] == [
+        ("2026-02-22", 7),
+        ("2026-02-23", 7),
+        ("2026-02-24", 7),
+        ("2026-02-28", 7),
+    ]
+
+
+def test_days_are_touched_at_the_moment_of_writing_and_not_when_a_long_run_began() -> None:
+    put_down(7, record("over midnight", "u1", joined=-24 * 60 * MINUTE))
+    began = time.monotonic() - 40
+    session_services._Run("long", 0, NOON, None, began=began).until(time.monotonic() + 60)
+    ((_, at_ms),) = redis.run_now([("ZRANGE", store.DAYS, 0, -1, "WITHSCORES")])[0]
+    assert NOON + 40_000 <= at_ms <= NOON + (time.monotonic() - began) * 1000 + 1
 
 
 def test_bringing_in_also_takes_what_another_was_handed() -> None:

@@ -3,6 +3,7 @@
 import pytest
 from celery.schedules import crontab
 
+from apps.analytics.daily import COUNTED_AT
 from config.celery import app
 
 SECONDS = {
@@ -26,6 +27,12 @@ def test_the_snapshot_is_due_on_every_fifth_minute_of_the_clock() -> None:
     assert isinstance(schedule, crontab)
     assert schedule.minute == set(range(0, 60, 5))
     assert schedule.hour == set(range(24))
+
+
+def test_the_day_is_counted_when_no_snapshot_is_being_taken() -> None:
+    counted, taken = (app.conf.beat_schedule[f"analytics-{name}"]["schedule"].minute for name in ("daily", "snapshot"))
+    assert counted == set(COUNTED_AT) == {12, 42}
+    assert {(minute - mark) % 60 for minute in counted for mark in taken} & {0, 1} == set()
 
 
 @pytest.mark.parametrize("task", SECONDS)

@@ -32,21 +32,30 @@ class PlainPresence:
     def viewers(self) -> set[str]:
         return {held.viewer for held in self.sessions.values()}
 
-    def hear(self, *, now: int, session: str, owner: str, viewer: str, is_arrival: bool) -> None:
-        """A session is here: a viewer who was not, or not within two minutes, pays a visit by arriving."""
+    def hear(
+        self, *, now: int, session: str, owner: str, viewer: str, is_arrival: bool, joined: int | None = None
+    ) -> int | None:
+        """A session is here: a viewer who was not, or not within two minutes, pays a visit by arriving.
+
+        It is here since `joined`, or since its connection. Returns when it came if that was before.
+        """
         if self.has_ended:
-            return
+            return None
+        joined = int(owner[:13]) if joined is None else joined
         held = self.sessions.get(session)
         if held is not None:
-            if held.owner <= owner:
-                held.owner, held.heard, held.given_up = owner, now, None
-            return
+            if held.owner > owner:
+                return None
+            held.owner, held.heard, held.given_up = owner, now, None
+            held.joined = min(held.joined, joined)
+            return held.joined if held.joined < joined else None
         if viewer not in self.viewers:
             was_here = now - self.recent.get(viewer, -RECENT_MS) < RECENT_MS
             self.total += is_arrival and not was_here
             self.recent[viewer] = now
-        self.sessions[session] = Held(owner, viewer, now, int(owner[:13]))
+        self.sessions[session] = Held(owner, viewer, now, joined)
         self.peak = max(self.peak, len(self.viewers))
+        return None
 
     def leave(self, *, now: int, session: str, owner: str, grace: int = 0) -> None:
         """Only who holds a session can leave it."""

@@ -1,7 +1,7 @@
 """One stream's scripts, called one by one at a time that the test sets, and a look at everything they keep."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -45,6 +45,7 @@ class Stage:
     stream_id: int
     at: int = 0
     day: str = DAY
+    earlier: dict[str, int] = field(default_factory=dict)  # what the last announcement was told of joins before it
 
     @property
     def now_ms(self) -> int:
@@ -63,7 +64,9 @@ class Stage:
             sessions=sessions,
             arrivals=arrivals,
         )
-        return list(run_one(command))
+        reply = list(run_one(command))
+        self.earlier = store.earlier_read(reply)
+        return reply
 
     def open(self) -> None:
         run_one(store.open_(self.stream_id))

@@ -31,11 +31,13 @@ class PresenceMachine(RuleBasedStateMachine):
         client: Any = sync_client()
         client.flushall()
         self.stage, self.plain = Stage(7), PlainPresence()
+        self.firsts: dict[tuple[str, str], int] = {}  # what servers know of when a session came: its id, its owner
         self.stage.open()
 
     def _session(self, viewer: str, tab: int, connection: int, server: str) -> Session:
         owner = owner_make(connected_ms=NOON + connection, server=server, serial=1)
-        return Session(session_id=f"{viewer}-{tab}", viewer_id=viewer, stream_id=7, owner=owner)
+        joined_ms = self.firsts.get((f"{viewer}-{tab}", owner))
+        return Session(session_id=f"{viewer}-{tab}", viewer_id=viewer, stream_id=7, owner=owner, joined_ms=joined_ms)
 
     def _expected(self) -> Figures:
         if self.plain.has_ended:
@@ -63,17 +65,23 @@ class PresenceMachine(RuleBasedStateMachine):
         """Some tabs, of several viewers, in one call."""
         sessions = [self._session(*each, server) for each in who]
         # A script looks at who is recent once a call, so the order inside of a call cannot matter.
-        for session in sessions:
-            self.plain.hear(
+        earlier = {
+            session.session_id: self.plain.hear(
                 now=self.stage.at,
                 session=session.session_id,
                 owner=session.owner,
                 viewer=session.viewer_id,
                 is_arrival=is_arrival,
+                joined=session.joined_ms,
             )
+            for session in sessions
+        }
         for _ in range(times):
             tell = self.stage.arrive if is_arrival else self.stage.beat
             assert tell(*sessions, server=server) == self._expected()
+            assert self.stage.earlier == {name: since for name, since in earlier.items() if since is not None}
+        owners = {session.session_id: session.owner for session in sessions}
+        self.firsts.update({(name, owners[name]): since for name, since in self.stage.earlier.items()})
 
     @rule(
         who=st.lists(st.tuples(VIEWERS, TABS, CONNECTIONS), min_size=1, max_size=5),
@@ -120,8 +128,9 @@ class PresenceMachine(RuleBasedStateMachine):
         assert found.get("hb", {}) == {name: held.heard for name, held in self.plain.sessions.items()}
         assert found.get("live:users", set()) == self.plain.viewers
         assert self._past(found) == sorted(self.plain.past)
-        owners = {name: record.split("|")[0] for name, record in found.get("live:sessions", {}).items()}
-        assert owners == {name: held.owner for name, held in self.plain.sessions.items()}
+        assert found.get("live:sessions", {}) == {
+            name: f"{held.owner}|{held.joined}|{held.viewer}" for name, held in self.plain.sessions.items()
+        }
 
 
 @pytest.mark.slow

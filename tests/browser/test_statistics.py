@@ -1,5 +1,6 @@
 """Statistics and rankings in a browser: charts that draw, follow the theme and can be read by keyboard, downloads."""
 
+import base64
 import csv
 import datetime
 import io
@@ -17,7 +18,8 @@ from apps.analytics import export_store, ranking_store
 from apps.analytics.models import ViewerHistory
 from apps.analytics.ranking import RankedBroadcaster
 from apps.realtime import redis
-from tests.analytics.owned import Owned, owned_make, seoul
+from apps.streams.models import Stream
+from tests.analytics.owned import Owned, owned_make, seoul, stream_write
 from tests.browser.conftest import House, Person
 from tests.browser.test_every_page import overflow
 from tests.services.waiting import eventually
@@ -81,15 +83,63 @@ def test_charts_draw_and_are_read_by_keyboard(mina: Callable[..., Person]):
         assert inked(page, chart), chart
     series.locator(".plot").focus()
     page.keyboard.press("Home")
-    expect(reading(page, "[data-series]")).to_have_text("Mar 1, 09:00 · Peak 10")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 1, 09:00 · Viewers 10")
     page.keyboard.press("End")
-    expect(reading(page, "[data-series]")).to_have_text("Mar 3, 00:55 · Peak 80")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 3, 00:55 · Viewers 80")
     page.keyboard.press("ArrowLeft")
-    expect(reading(page, "[data-series]")).to_have_text("Mar 3, 00:50 · Peak 80")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 3, 00:50 · Viewers 80")
     page.locator("[data-bars='unique new'] .plot").focus()
     page.keyboard.press("End")
     expect(reading(page, "[data-bars='unique new']")).to_have_text("Tue, Mar 3 · Returning 50 · New 40")
     expect(reading(page, "[data-series]")).to_have_text("")
+
+
+def test_what_a_line_is_depends_on_what_a_point_is(mina: Callable[..., Person]):
+    page = mina().visit(f"/studio/statistics/?{MARCH}")
+    series = page.locator("[data-series]")
+    expect(series).to_have_attribute("data-state", "drawn")
+    expect(series.locator(".keys li:visible")).to_have_text(["Viewers"])
+    page.goto(page.url.replace("to=2026-03-03", "to=2026-03-28"))
+    expect(series).to_have_attribute("data-state", "drawn")
+    expect(series.locator(".keys li:visible")).to_have_text(["Highest reading", "Average"])
+    series.locator(".plot").focus()
+    page.keyboard.press("Home")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 1, 09:00 · Average 10.0 · Highest reading 10")
+    # What was not live is said, too.
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 1, 10:00 · –")  # noqa: RUF001
+
+
+# What a chart writes on its canvas.
+WRITTEN = """
+  window.written = [];
+  const real = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+    window.written.push(text);
+    return real.call(this, text, ...rest);
+  };
+"""
+
+
+@pytest.mark.parametrize("minutes", [1, 4, 9])
+def test_no_label_of_a_short_chart_stands_twice(mina: Callable[..., Person], owned: Owned, minutes: int):
+    start = seoul(5, 12)
+    viewers = [7] * (minutes // 5 + 1)
+    stream = stream_write(owned.channel, "short", started_at=start, viewers=viewers)
+    Stream.objects.filter(pk=stream.pk).update(ended_at=start + datetime.timedelta(minutes=minutes))
+    someone = mina(width=1280)
+    someone.context.add_init_script(WRITTEN)
+    page = someone.visit(f"/live/{stream.pk}/statistics/")
+    for chart in ("[data-series]", "[data-comparison]"):
+        expect(page.locator(chart)).to_have_attribute("data-state", "drawn")
+    page.evaluate("window.written = []; document.dispatchEvent(new Event('themechange'))")
+    labels = page.evaluate("window.written")  # uPlot draws before anything else that the page is told
+    of_day = [text for text in labels if text.startswith("12:")]
+    since_start = [text for text in labels if text.startswith(("0:", "1:"))]
+    assert "12:00" in of_day
+    assert "0:00" in since_start
+    assert (len(of_day), len(since_start)) == (len(set(of_day)), len(set(since_start)))
 
 
 def test_a_stream_lies_over_the_one_before(mina: Callable[..., Person], owned: Owned):
@@ -105,7 +155,7 @@ def test_a_stream_lies_over_the_one_before(mina: Callable[..., Person], owned: O
     expect(page.locator("[data-series]")).to_have_attribute("data-state", "drawn")
     page.locator("[data-series] .plot").focus()
     page.keyboard.press("Home")
-    expect(reading(page, "[data-series]")).to_have_text("Mar 3, 00:00 · Peak 80")
+    expect(reading(page, "[data-series]")).to_have_text("Mar 3, 00:00 · Viewers 80")
 
 
 def test_a_chart_follows_the_theme(mina: Callable[..., Person]):
@@ -278,6 +328,36 @@ def test_nothing_scrolls_sideways_on_a_small_phone(mina: Callable[..., Person], 
     assert {path: overflow(phone.visit(path)) for path in addresses} == dict.fromkeys(addresses, 0)
 
 
+# Of a picture, how bright it is at both ends, near the top.
+EDGES = """
+  async (picture) => {
+    const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${picture}`)).blob());
+    const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d", { willReadFrequently: true });
+    canvas.drawImage(image, 0, 0);
+    return [2, image.width - 3].map((x) => canvas.getImageData(x, 3, 1, 1).data[0]);
+  }
+"""
+
+
+def test_a_table_that_goes_on_beyond_the_edge_is_seen_to(mina: Callable[..., Person]):
+    phone = mina(width=390)
+    page, blank = phone.visit(f"/studio/statistics/?{MARCH}"), phone.context.new_page()
+    table = page.get_by_role("group", name="Figures of each day")
+    table.scroll_into_view_if_needed()
+
+    def shaded() -> tuple[bool, bool]:
+        """Whether the left and the right edge are darker than the paper."""
+        left, right = blank.evaluate(EDGES, base64.b64encode(table.screenshot()).decode())
+        return left < 245, right < 245
+
+    assert table.evaluate("(box) => box.scrollWidth > box.clientWidth")
+    assert shaded() == (False, True)
+    table.evaluate("(box) => { box.scrollLeft = 40; }")
+    eventually(lambda: shaded() == (True, True))
+    table.evaluate("(box) => { box.scrollLeft = box.scrollWidth; }")
+    eventually(lambda: shaded() == (True, False))
+
+
 def test_in_korean(mina: Callable[..., Person]):
     page = mina(locale="ko-KR").visit(f"/studio/statistics/?{MARCH}")
     expect(page.get_by_role("heading", name="통계")).to_be_visible()
@@ -285,7 +365,7 @@ def test_in_korean(mina: Callable[..., Person]):
     expect(page.locator("[data-series]")).to_have_attribute("data-state", "drawn")
     page.locator("[data-series] .plot").focus()
     page.keyboard.press("Home")
-    expect(reading(page, "[data-series]")).to_have_text("3월 1일 09:00 · 최고 10")
+    expect(reading(page, "[data-series]")).to_have_text("3월 1일 09:00 · 시청자 10")
 
 
 def test_rankings_are_found_from_the_directory(house: House, owned: Owned, person: Callable[..., Person]):

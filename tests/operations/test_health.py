@@ -70,6 +70,13 @@ async def test_ready_on_a_cluster(redis_url: str) -> None:
     assert await ask("/health/ready") == (200, READY)
 
 
+@pytest.mark.django_db(transaction=True)
+async def test_not_ready_while_all_of_a_cluster_is_away(use_redis: Callable[[str], str]) -> None:
+    use_redis(f"redis+cluster://127.0.0.1:{free_port()}")
+    away = {"status": "unavailable", "role": "all", "parts": {"redis": "unreachable", "database": "ok"}}
+    assert await ask("/health/ready") == (503, away)
+
+
 async def test_a_gate_asks_no_database(settings: Any) -> None:
     settings.ROLE = "gate"
     # Without the django_db mark a query would fail the test.

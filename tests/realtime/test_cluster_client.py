@@ -1,14 +1,17 @@
 """A Cluster some of whose nodes are away: who asks the others is not held up."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from redis import Redis
 from redis.asyncio.cluster import ClusterNode
+from redis.cluster import ClusterNode as SyncClusterNode
 from redis.exceptions import RedisError
 
+from apps.audience import store
 from apps.realtime.cluster_client import CommandsOfAnyNode, cluster_client
-from apps.realtime.redis import async_client, cluster_nodes, node_of, run
+from apps.realtime.redis import async_client, cluster_nodes, node_of, run, run_now, sync_client
 from tests.services.process import free_port
 from tests.services.waiting import eventually_async
 
@@ -54,3 +57,24 @@ async def test_a_client_that_hangs_up_does_so_in_its_lane(
         assert isinstance(answered[0], RedisError)
     else:
         assert answered == replies
+
+
+def test_scripts_are_sent_to_the_others_while_the_first_node_is_away(redis_url: str) -> None:
+    client: Any = sync_client()
+    away = free_port()
+    with Redis(host="127.0.0.1", port=away) as nobody:
+        client.nodes_manager.default_node = SyncClusterNode("127.0.0.1", away, redis_connection=nobody)
+        replies = run_now([store.audit(stream_id) for stream_id in range(20)])  # of all three masters
+    assert [reply for reply in replies if isinstance(reply, Exception)] == []
+
+
+def test_a_script_costs_no_question_where_its_keys_are(redis_url: str) -> None:
+    client: Any = sync_client()
+
+    def asked() -> int:
+        stats = [client.get_redis_connection(node).info("commandstats") for node in client.get_nodes()]
+        return sum(each.get("cmdstat_command|getkeys", {"calls": 0})["calls"] for each in stats)
+
+    before = asked()
+    run_now([store.audit(stream_id) for stream_id in range(20)])
+    assert asked() == before

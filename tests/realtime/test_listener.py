@@ -1,9 +1,10 @@
 """Closing a listening socket while others connect, with the real kernel."""
 
+import contextlib
 import errno
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -23,24 +24,31 @@ def old_and_new() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield old, new
 
 
-def _visitors(address: tuple[str, int]) -> list[socket.socket]:
-    visitors = [socket.socket() for _ in range(VISITORS)]
-    for visitor in visitors:
-        visitor.setblocking(False)
-        assert visitor.connect_ex(address) == errno.EINPROGRESS
-    return visitors
+@pytest.fixture
+def visitors(old_and_new: tuple[socket.socket, socket.socket]) -> Iterator[Callable[[], list[socket.socket]]]:
+    """Have so many begin to connect to the two, who hang up when the test ends, well or not."""
+    with contextlib.ExitStack() as opened:
+
+        def come() -> list[socket.socket]:
+            newcomers = [opened.enter_context(socket.socket()) for _ in range(VISITORS)]
+            for visitor in newcomers:
+                visitor.setblocking(False)
+                assert visitor.connect_ex(old_and_new[1].getsockname()) == errno.EINPROGRESS
+            return newcomers
+
+        yield come
 
 
 def _accept_all(listener: socket.socket) -> int:
     """How many are there to be accepted; they are told something."""
-    for number in range(VISITORS + 1):
-        try:
+    accepted = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
             connection, _peer = listener.accept()
-        except BlockingIOError:
-            return number
-        with connection:
-            connection.sendall(b"!")
-    raise AssertionError("more than there are")
+            with connection:
+                connection.sendall(b"!")
+            accepted += 1
+    return accepted
 
 
 def _answers(visitors: list[socket.socket]) -> list[bytes | str]:
@@ -55,25 +63,27 @@ def _answers(visitors: list[socket.socket]) -> list[bytes | str]:
     return found
 
 
-def test_closing_resets_those_who_are_not_accepted(old_and_new: tuple[socket.socket, socket.socket]) -> None:
+def test_closing_resets_those_who_are_not_accepted(
+    old_and_new: tuple[socket.socket, socket.socket], visitors: Callable[[], list[socket.socket]]
+) -> None:
     old, new = old_and_new
-    visitors = _visitors(new.getsockname())
+    connecting = visitors()
     old.close()
     accepted = _accept_all(new)
-    answers = _answers(visitors)
+    answers = _answers(connecting)
     assert 0 < accepted < VISITORS
     assert (answers.count(b"!"), answers.count("reset")) == (accepted, VISITORS - accepted)
 
 
 def test_who_comes_after_handshakes_are_refused_gets_to_the_other(
-    old_and_new: tuple[socket.socket, socket.socket],
+    old_and_new: tuple[socket.socket, socket.socket], visitors: Callable[[], list[socket.socket]]
 ) -> None:
     old, new = old_and_new
-    early = _visitors(new.getsockname())
+    early = visitors()
     assert handshakes_refuse(old)
     accepted = _accept_all(old)
     assert 0 < accepted < VISITORS
-    late = _visitors(new.getsockname())
+    late = visitors()
     assert _accept_all(old) == 0
     old.close()
     total = accepted
@@ -81,7 +91,8 @@ def test_who_comes_after_handshakes_are_refused_gets_to_the_other(
     def everybody() -> bool:
         nonlocal total
         total += _accept_all(new)
-        return total == 2 * VISITORS
+        assert total == 2 * VISITORS
+        return True
 
     eventually(everybody)
     assert _answers(early + late) == [b"!"] * 2 * VISITORS

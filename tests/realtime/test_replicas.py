@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from redis import RedisCluster as Client
 from redis.cluster import ClusterNode
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from apps.realtime import redis, replicas
 from apps.realtime.redis import run_now, sync_client
 from apps.realtime.replicas import read_now
+from tests.services.process import free_port
 from tests.services.redis_cluster import RedisCluster, replicas_wait
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually
@@ -113,3 +114,10 @@ def test_a_single_redis_answers_itself(redis_server: RedisServer) -> None:
     assert not isinstance(sync_client(), Client)
     run_now([("SET", "a", 1)])
     assert (read_now([("GET", "a")]), read_now([])) == ([b"1"], [])
+
+
+def test_a_cluster_that_is_away_is_redis_trouble(use_redis: Callable[[str], str]) -> None:
+    """The library's own error for it is none of Redis's, which is what callers look for."""
+    use_redis(f"redis+cluster://127.0.0.1:{free_port()}")
+    with pytest.raises(RedisError):
+        read_now(READ)

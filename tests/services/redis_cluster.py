@@ -73,6 +73,23 @@ class RedisCluster:
                     return False
         return len(self.masters()) == MASTERS
 
+    def agree_on(self, slot: int) -> bool:
+        """Every node says the same of who has this slot, and by which epoch.
+
+        Without the epoch a node that was told who has it would be taken to know. A master that gets a slot raises its
+        epoch above all that it has heard of: one that has not heard of the last owner's stays below, and loses the slot
+        to it again when it does, while the other, which gave it away, does not take it. Nobody has it from then on.
+        """
+        said = []
+        for node in self.nodes:
+            with node.client(decode_responses=True) as client:
+                said += [
+                    (known["node_id"], known["epoch"])
+                    for known in client.execute_command("CLUSTER NODES").values()
+                    if any(int(part[0]) <= slot <= int(part[-1]) for part in known["slots"])
+                ]
+        return len(said) == len(self.nodes) and len(set(said)) == 1
+
     def _by_role(self, role: str) -> list[RedisServer]:
         found = []
         for node in self.nodes:

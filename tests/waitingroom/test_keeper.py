@@ -405,6 +405,11 @@ class TestRedisWiped:
     def wipe(self) -> None:
         redis.sync_client().flushall()
 
+    async def read(self, keeper: ZoneKeeper) -> None:
+        """The line, as once a second: who was heard of in the slot that is running is not told yet."""
+        for command, taken in keeper.pulse_calls():
+            taken((await redis.run([command]))[0])
+
     async def test_a_gate_that_knew_it_puts_it_back_at_once(self, redis_url: str) -> None:
         gate = Gate()
         keeper, outcomes = await self.line(gate)
@@ -437,6 +442,29 @@ class TestRedisWiped:
         await gate.house.tell_all()
         await gate.house.tell_all()
         await gate.house.tell_all()
+        assert (await line_of()).waiting == 4
+
+    @pytest.mark.parametrize("first", [0, 1], ids=["who heard of them tells first", "who let them in tells first"])
+    async def test_who_was_heard_of_here_and_let_in_elsewhere_does_not_stand_there_again(
+        self, redis_url: str, first: int
+    ) -> None:
+        zone_open(mode=Mode.QUEUE_ALL, per_minute=MANY)
+        ours, other = Gate(), Gate()
+        keeper, elsewhere = await ours.zone(), await other.zone()
+        outcomes = await ours.join(keeper, 5)
+        for gate in (ours, other):
+            await gate.house.tell_all()
+        assert keeper.poll_now(ticket(outcomes[0])) is None  # heard of in a slot that has yet to end, and to be claimed
+        assert (await ask(elsewhere, ticket(outcomes[0]))).can_enter
+        zones = [keeper, elsewhere]
+        for zone in zones:
+            await self.read(zone)  # that one has entered, the slot still running
+        self.wipe()
+        for zone in (zones[first], zones[first], zones[1 - first], zones[1 - first]):
+            await self.read(zone)
+        assert (await line_of()).waiting == 4
+        for gate in (ours, other):
+            await gate.house.tell_all()  # the slot ends
         assert (await line_of()).waiting == 4
 
     async def test_what_another_gate_knew_is_added(self, redis_url: str) -> None:

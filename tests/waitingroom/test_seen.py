@@ -59,6 +59,15 @@ def test_who_was_let_in_is_not_told_of() -> None:
     assert taken(presence) == [4]  # asks again
 
 
+def line_of(waiting: set[int], base: int, next_: int) -> Snapshot:
+    """A line from segment `base` on in which these wait."""
+    bits = bytearray(6 * SEGMENT_BYTES + 1)
+    for place in waiting:
+        bits[place - base * SEGMENT >> 3] |= 128 >> place % 8
+    line = Bitmap(base * SEGMENT, bytes(bits).rstrip(b"\0"))
+    return Snapshot(epoch=1, now_ms=0, rev=1, front=0, next=next_, line=line, used={})
+
+
 @given(
     heard=st.sets(PLACES, max_size=60),
     waiting=st.sets(PLACES, max_size=60),
@@ -69,17 +78,38 @@ def test_who_had_left_the_line_when_it_was_read_is_not_told_of(
     heard: set[int], waiting: set[int], base: int, next_: int
 ) -> None:
     waiting = {place for place in waiting if place >= base * SEGMENT}
-    bits = bytearray(6 * SEGMENT_BYTES + 1)
-    for place in waiting:
-        bits[place - base * SEGMENT >> 3] |= 128 >> place % 8
     presence = Presence()
     for place in heard:
         presence.poll(place)
     presence.turn()
-    line = Bitmap(base * SEGMENT, bytes(bits).rstrip(b"\0"))
-    found = presence.take(line=Snapshot(epoch=1, now_ms=0, rev=1, front=0, next=next_, line=line, used={}))
+    found = presence.take(line=line_of(waiting, base, next_))
     told = [] if found is None else places_of(*found)
     assert told == sorted(place for place in heard if place in waiting or place >= next_)
+
+
+@given(
+    heard=st.lists(st.sets(PLACES, max_size=30), min_size=2, max_size=2),
+    later=st.sets(PLACES, max_size=10),
+    waiting=st.sets(PLACES, max_size=60),
+    base=st.integers(0, 2),
+    next_=st.integers(0, 6 * SEGMENT),
+)
+def test_after_a_loss_who_had_left_the_line_is_told_of_only_if_heard_of_again(
+    heard: list[set[int]], later: set[int], waiting: set[int], base: int, next_: int
+) -> None:
+    waiting = {place for place in waiting if place >= base * SEGMENT}
+    presence = Presence()
+    for place in heard[0]:
+        presence.poll(place)
+    presence.turn()
+    for place in heard[1]:  # in the slot that is running
+        presence.mark(place)
+    presence.forget_departed(line_of(waiting, base, next_))
+    for place in later:
+        presence.poll(place)
+    presence.turn()
+    before = {place for place in heard[0] | heard[1] if place in waiting or place >= next_}
+    assert taken(presence) == sorted(before | later)
 
 
 @given(st.lists(st.lists(PLACES, max_size=40), max_size=4), st.integers(0, 3))

@@ -10,6 +10,8 @@ from redis.exceptions import AskError, RedisError, TryAgainError
 from apps.realtime import redis
 from apps.realtime.redis import Command, sync_client
 from apps.waitingroom import store
+from tests.services.redis_cluster import RedisCluster
+from tests.services.waiting import eventually
 
 from .line_stage import NOON, Line
 
@@ -23,6 +25,7 @@ pytestmark = [
 class Move:
     """One slot on its way from its master to another."""
 
+    cluster: RedisCluster
     slot: int
     source: Any  # clients of the two masters themselves
     target: Any
@@ -43,10 +46,15 @@ class Move:
     def end(self) -> None:
         self.carry()
         for node in (self.target, self.source):
-            node.execute_command("CLUSTER SETSLOT", self.slot, "NODE", self.target_id)
+            self.tell(node)
+        eventually(lambda: self.cluster.agree_on(self.slot), deadline=20)
+
+    def tell(self, node: Any) -> None:
+        """This node learns that the slot is the target's."""
+        node.execute_command("CLUSTER SETSLOT", self.slot, "NODE", self.target_id)
 
 
-def move_of(line: Line) -> Move:
+def move_of(cluster: RedisCluster, line: Line) -> Move:
     """To the next master from the one that has the line."""
     client: Any = sync_client()
     slot = client.keyslot(line.key(""))
@@ -54,7 +62,7 @@ def move_of(line: Line) -> Move:
     target = next(node for node in client.get_primaries() if node.name != source.name)
     clients = [client.get_redis_connection(node) for node in (source, target)]
     ids = [each.execute_command("CLUSTER MYID").decode() for each in clients]
-    return Move(slot, clients[0], clients[1], (target.host, target.port), ids[0], ids[1])
+    return Move(cluster, slot, clients[0], clients[1], (target.host, target.port), ids[0], ids[1])
 
 
 @pytest.fixture
@@ -66,13 +74,15 @@ def line(redis_url: str) -> Line:
 
 
 @pytest.fixture
-def move(line: Line) -> Iterator[Move]:
+def move(redis_cluster: RedisCluster, line: Line) -> Iterator[Move]:
     """The slot's move, begun; it is ended, if the test did not, and all is brought back."""
-    there = move_of(line)
+    there = move_of(redis_cluster, line)
     there.begin()
     yield there
     there.end()
-    back = Move(there.slot, there.target, there.source, _address(there.source), there.target_id, there.source_id)
+    back = Move(
+        redis_cluster, there.slot, there.target, there.source, _address(there.source), there.target_id, there.source_id
+    )
     back.begin()
     back.end()
 
@@ -147,3 +157,17 @@ def test_a_line_goes_on_once_it_has_moved(line: Line, move: Move) -> None:
     line.at = 60_020
     line.pulse(range(joined.first, joined.first + 90))
     assert line.claim(joined.first) == [line.now_ms]
+
+
+async def test_two_masters_that_name_each_other_are_trouble_of_that_zone_alone(line: Line, move: Move) -> None:
+    """If the one that gives is told first that a move has ended, nobody has the slot until the other is told, too."""
+    others = [Line(f"other-{number}").open() for number in range(6)]
+    asked = [store.pulse(zone_id=each.zone_id, epoch=1, seen=None, now_ms=NOON) for each in (line, *others)]
+    move.carry()
+    move.tell(move.source)
+    for replies in (redis.run_now(asked), await redis.run(asked)):
+        assert isinstance(replies[0], RedisError)  # as of a Redis that is away: asked again with the next call
+        assert [store.pulse_read(reply).status for reply in replies[1:]] == ["ok"] * 6
+    move.end()
+    for replies in (redis.run_now(asked), await redis.run(asked)):
+        assert [store.pulse_read(reply).status for reply in replies] == ["ok"] * 7

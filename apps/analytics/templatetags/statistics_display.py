@@ -18,15 +18,23 @@ MOST_PERCENT = 10.0
 HEAT_LEVELS = 8
 
 
+# What is not known (yet).
+UNKNOWN = "—"
+
+
 @register.filter
-def mean(value: float) -> str:
+def mean(value: float | None) -> str:
     """A mean of viewers: 15.0, 1,234."""
+    if value is None:
+        return UNKNOWN
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
 @register.filter
-def watched(minutes: int) -> str:
+def watched(minutes: int | None) -> str:
     """Minutes as people say them: 45 min, 12.5 h, 1,234 h."""
+    if minutes is None:
+        return UNKNOWN
     if minutes < 60:
         return _("%(minutes)s min") % {"minutes": minutes}
     hours = minutes / 60
@@ -34,8 +42,10 @@ def watched(minutes: int) -> str:
 
 
 @register.filter
-def watched_large(minutes: int) -> SafeString:
+def watched_large(minutes: int | None) -> SafeString:
     """The same in large type, with the unit in small."""
+    if minutes is None:
+        return format_html("{}", UNKNOWN)
     number, unit = re.fullmatch(r"([0-9.,]+)(.*)", watched(minutes)).groups()  # type: ignore[union-attr]
     return format_html("{}<small>{}</small>", number, unit)
 

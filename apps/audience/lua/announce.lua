@@ -4,38 +4,48 @@
 --          4 peak and 5 total that the server last saw (they come back after Redis lost them)
 --          6 '1' for arrivals, '0' for heartbeats
 --          7 '1' if current may raise the peak, '0' if leaves of the same moment follow
---          then for each session: id, owner (13 digits of connect time, then who holds it), viewer
--- Returns: {state, current, peak, total, {sessions that a newer connection holds}}; an ended stream changes nothing
+--          then for each session: id, owner (13 digits of connect time, then who holds it), viewer, and 13 digits of
+--          when it first came, '' if that was with this connection
+-- Returns: {state, current, peak, total, {sessions that a newer connection holds},
+--          {session, when it came if that was before what the server said, ...}}; an ended stream changes nothing
 -- Repeat:  a session already here with the same owner is only heard of again
-if redis.call('GET', STATE) == 'ended' then return {'ended', 0, 0, 0, {}} end
+if redis.call('GET', STATE) == 'ended' then return {'ended', 0, 0, 0, {}, {}} end
 
 local now, is_arrival = ARGV[1], ARGV[6] == '1'
 local ids, count = {}, 0
-for i = 8, #ARGV, 3 do
+for i = 8, #ARGV, 4 do
   count = count + 1
   ids[count] = ARGV[i]
 end
 
 -- Tables grow by counters and the time stays a string: at 500 sessions a call, lengths and number formats are felt.
-local heard, h, written, w, fresh, f, lost = {}, 0, {}, 0, {}, 0, {}
+local heard, h, written, w, fresh, f, lost, earlier, e = {}, 0, {}, 0, {}, 0, {}, {}, 0
 if count > 0 then
   local known = redis.call('HMGET', SESSIONS, unpack(ids))
   for i = 1, count do
-    local id, owner, viewer, record = ids[i], ARGV[i * 3 + 6], ARGV[i * 3 + 7], known[i]
-    if not record then
-      written[w + 1], written[w + 2] = id, owner .. '|' .. string.sub(owner, 1, 13) .. '|' .. viewer
-      w, f = w + 2, f + 1
+    local id, owner, viewer, joined, record = ids[i], ARGV[i * 4 + 5], ARGV[i * 4 + 6], ARGV[i * 4 + 7], known[i]
+    if joined == '' then joined = string.sub(owner, 1, 13) end
+    local said = owner .. '|' .. joined .. '|' .. viewer
+    if record == said then
+      heard[h + 1], heard[h + 2], h = now, id, h + 2
+    elseif not record then
+      written[w + 1], written[w + 2], w, f = id, said, w + 2, f + 1
       fresh[f] = viewer
       heard[h + 1], heard[h + 2], h = now, id, h + 2
     else
-      local before = string.match(record, '^([^|]*)')
+      local before, since, whose = string.match(record, '^([^|]*)|([^|]*)(.*)$')
       if before > owner then
         lost[#lost + 1] = id  -- the newest connection of a session holds it
       else
         heard[h + 1], heard[h + 2], h = now, id, h + 2
-        if before ~= owner then
-          written[w + 1], written[w + 2], w = id, owner .. string.sub(record, #before + 1), w + 2
+        -- It came when it first came. Whoever holds it is told, and says so from now on: were it forgotten here, by a
+        -- loss or because its server was silent for a minute, it would go on as another session from this connection.
+        if since < joined then
+          earlier[e + 1], earlier[e + 2], e = id, since, e + 2
+        else
+          since = joined
         end
+        written[w + 1], written[w + 2], w = id, owner .. '|' .. since .. whose, w + 2
       end
     end
   end
@@ -95,5 +105,5 @@ if total ~= total_before then redis.call('SET', TOTAL, total) end
 
 report(ARGV[2], ARGV[3], ARGV[1])
 local answer = settle(ARGV[7] == '1')
-answer[5] = lost
+answer[5], answer[6] = lost, earlier
 return answer

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from apps.analytics.claim import StatisticsBusy
 from apps.analytics.daily_services import Computed, DayNotKept, statistics_compute, statistics_keep
 
 
@@ -36,13 +37,16 @@ class Command(BaseCommand):
         """A line a day."""
         now = timezone.now()
         if not days:
-            for computed in statistics_keep(now=now):
+            made = statistics_keep(now=now)
+            if made is None:
+                raise CommandError("Statistics are being made already, or a viewer erased; try again later.")
+            for computed in made:
                 self._say(computed)
         # Oldest first: who came to a broadcaster on one of them is new on none of the later ones.
         for day in sorted(set(days)):
             try:
                 self._say(statistics_compute(day=day, now=now))
-            except DayNotKept as error:
+            except (DayNotKept, StatisticsBusy) as error:
                 raise CommandError(str(error)) from error
 
     def _say(self, computed: Computed) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.analytics import partition_services as services
 from apps.analytics import partition_store as store
 from apps.analytics.partitions import Layout, Partition, PlanError
+from apps.analytics.ranges import FIRST_DAY, RangeRefused, day_read
 from apps.audience.sessions import SEOUL
 
 # How long `apply` waits for the daily job to end.
@@ -18,11 +19,14 @@ WAIT_S = 30
 
 
 def day(text: str) -> datetime.datetime:
-    """YYYY-MM-DD, as that midnight in Seoul."""
+    """YYYY-MM-DD, as that midnight in Seoul. Of years before the first day that statistics know, nothing is made."""
     try:
-        return datetime.datetime.combine(datetime.date.fromisoformat(text), datetime.time(), tzinfo=SEOUL)
-    except ValueError:
+        found = day_read(text)
+    except RangeRefused:
         raise ArgumentTypeError("a day as YYYY-MM-DD") from None
+    if not FIRST_DAY <= found <= timezone.now().astimezone(SEOUL).date():
+        raise ArgumentTypeError(f"a day from {FIRST_DAY} to today")
+    return datetime.datetime.combine(found, datetime.time(), tzinfo=SEOUL)
 
 
 class Command(BaseCommand):
@@ -57,9 +61,10 @@ class Command(BaseCommand):
             if verb == "show":
                 self.show(now)
             elif verb == "plan" or dry_run:
-                self.write_steps([services.table_state(layout, now=now, since=since) for layout in store.layouts()])
+                states = [services.table_state(layout, now=now, since=since) for layout in store.layouts()]
+                self.write_steps(states, now, since)
             else:
-                self.write_steps(services.partitions_apply(now=now, since=since, wait_s=WAIT_S))
+                self.write_steps(services.partitions_apply(now=now, since=since, wait_s=WAIT_S), now, since)
         except (services.PartitionsFailed, store.PartitionsBusy, store.PartitionsForeign, PlanError) as error:
             raise CommandError(str(error)) from error
 
@@ -70,10 +75,18 @@ class Command(BaseCommand):
             for table, rows in services.rows_expire(now=now).items():
                 self.stdout.write(f"{table}: {rows} row(s) older than the retention deleted")
 
-    def write_steps(self, states: list[services.TableState]) -> None:
-        """The SQL of each table, and what is out of place."""
+    def write_steps(
+        self, states: list[services.TableState], now: datetime.datetime, since: datetime.datetime | None
+    ) -> None:
+        """The SQL of each table, what is out of place, and what is asked for but would be dropped at once."""
         for state in states:
             self.stdout.write(f"-- {state.layout.table}{'' if state.steps else ' is as it should be'}")
+            keep_from = state.layout.keep_from(now)
+            if since is not None and keep_from is not None and since < keep_from:
+                self.stdout.write(
+                    f"-- kept from {keep_from:%Y-%m-%d} on (retention): nothing from {since:%Y-%m-%d} up to then has a"
+                    " place here, and an import of it would be dropped with the next run"
+                )
             if state.unplaced:
                 self.stdout.write(f"-- {state.unplaced} row(s) without a partition of their own")
             for text in state.statements():

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apps.analytics.claim import StatisticsBusy
 from apps.analytics.session_services import SessionsWait
 from apps.analytics.viewer_services import NoSuchViewer, viewer_erase, viewer_export
 
@@ -27,7 +28,7 @@ class Command(BaseCommand):
                     self.stdout.write(json.dumps(thing, ensure_ascii=False))
                 return
             erased = viewer_erase(viewer)
-        except (NoSuchViewer, SessionsWait) as error:
+        except (NoSuchViewer, SessionsWait, StatisticsBusy) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
             f"{viewer} is erased from {erased.sessions} session(s), {erased.broadcasters} broadcaster(s)"

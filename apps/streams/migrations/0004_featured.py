@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('streams', '0002_zone'),
+        ('streams', '0003_ended'),
         ('waitingroom', '0003_waits'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
