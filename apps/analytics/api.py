@@ -11,6 +11,7 @@ from django.utils import timezone
 from ninja import Field, Query, Router, Schema
 from ninja.errors import HttpError, ValidationError
 from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from apps.accounts.rates import CallerRate
 from apps.audience.selectors import CountsUnavailable
@@ -62,7 +63,8 @@ def _day(text: object) -> datetime.date:
     try:
         return day_read(text if isinstance(text, str) else "")
     except RangeRefused as error:
-        raise ValueError(REFUSED[error.problem]) from None
+        # Not a ValueError, before whose words pydantic writes that it is one.
+        raise PydanticCustomError("day", REFUSED[error.problem]) from None
 
 
 Day = Annotated[datetime.date, BeforeValidator(_day)]

@@ -186,9 +186,9 @@ def test_a_streams_past_is_its_broadcasters_and_staffs(client: Client, owned: Ow
         ("since=1999-12-31&until=2000-01-02", "since: days lie between 2000-01-01 and 2200-01-01"),
         ("since=2199-12-31&until=2200-01-02", "since: days lie between 2000-01-01 and 2200-01-01"),
         ("until=0001-01-05", "until: days lie between 2000-01-01 and 2200-01-01"),
-        ("since=2026-02-30", "since: Value error, a day is written YYYY-MM-DD"),
-        ("since=0", "since: Value error, a day is written YYYY-MM-DD"),
-        ("since=2026-03-01T00:00:00", "since: Value error, a day is written YYYY-MM-DD"),
+        ("since=2026-02-30", "since: a day is written YYYY-MM-DD"),
+        ("since=0", "since: a day is written YYYY-MM-DD"),
+        ("since=2026-03-01T00:00:00", "since: a day is written YYYY-MM-DD"),
     ],
 )
 def test_a_range_must_be_one(as_mina: Client, query: str, detail: str):

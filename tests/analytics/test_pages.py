@@ -75,8 +75,8 @@ def test_figures_as_people_read_them():
     assert watched_large(74_040) == "1,234<small> h</small>"
     assert [mean(value) for value in (0.0, 15.04, 99.96, 1234.5)] == ["0.0", "15.0", "100.0", "1,234"]
     assert [show(None) for show in (mean, watched, watched_large)] == ["—", "—", "—"]
-    assert [short(value) for value in (0, 999.4, 1000, 1234, 12_345, 1_500_000)] == [
-        *("0", "999", "1K", "1.2K", "12K", "1.5M"),
+    assert [short(value) for value in (0, 82.5, 999.4, 1000, 1234, 12_345, 1_500_000)] == [
+        *("0", "83", "999", "1K", "1.2K", "12K", "1.5M"),
     ]
     with translation.override("ko"):
         assert [short(value) for value in (999, 1234, 12_345, 123_456)] == ["999", "1.2천", "1.2만", "12만"]
@@ -94,6 +94,9 @@ def test_warmth_is_in_proportion_to_the_warmest():
         (0.25, "25%"),
         (0.0123, "1.2%"),
         (-0.5, "50%"),
+        (-0.994, "99%"),
+        (-0.9999, "&gt;99%"),
+        (-1.0, "100%"),
         (9.99, "999%"),
         (11.0, "\u00d712"),
         (0.0, "no change"),

@@ -1,5 +1,6 @@
 """How pages show figures of the past: time watched, means, changes, short numbers."""
 
+import math
 import re
 
 from django import template
@@ -53,7 +54,7 @@ def watched_large(minutes: int | None) -> SafeString:
 @register.filter
 def short(value: float) -> str:
     """A number for little room: 999, 1.2K, 12K; in Korean 1.2천, 1.2만."""
-    rounded = round(value)
+    rounded = math.floor(value + 0.5)  # as people do it: half a viewer more is one more
     for least, unit, sign in SHORT_KO if (get_language() or "").startswith("ko") else SHORT:
         if rounded >= least:
             shown = value / unit
@@ -80,6 +81,8 @@ def change(ratio: float | None) -> SafeString:
     if abs(ratio) < 0.0005:
         return format_html('<span class="change">{}</span>', _("no change"))
     size = f"{abs(ratio):.0%}" if abs(ratio) >= 0.1 else f"{abs(ratio):.1%}"
+    if -1 < ratio < 0 and size == "100%":
+        size = ">99%"  # something is left
     if ratio >= MOST_PERCENT:
         size = f"\u00d7{1 + ratio:,.0f}"
     kind, arrow, word = ("up", "▲", _("up")) if ratio > 0 else ("down", "▼", _("down"))
