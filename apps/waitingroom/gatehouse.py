@@ -6,6 +6,7 @@ Redis node travel as one pipeline over connections of their own; a node that is 
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -65,6 +66,7 @@ class Gatehouse:
         self._roused = asyncio.Event()
         self._look_again = asyncio.Event()
         self._read = asyncio.Event()
+        self._looked = asyncio.Event()  # set, and another in its place, after each look at the catalogue
         self._loops: list[asyncio.Task[None]] = []
         self._beside: set[asyncio.Task[None]] = set()
 
@@ -114,6 +116,14 @@ class Gatehouse:
             except TimeoutError:
                 return False
         return True
+
+    async def wait_for(self, zone_id: str) -> ZoneKeeper | None:
+        """The keeper of this zone, which may have been made a moment ago: None after a look that began since."""
+        if self.zone(zone_id) is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW_EVERY_S + CALL_TIMEOUT_S):
+                    await self._looked.wait()
+        return self.zone(zone_id)
 
     # --- for the keepers --------------------------------------------------------------------------------------
 
@@ -182,12 +192,15 @@ class Gatehouse:
         while True:
             again = self._look_again.is_set()
             self._look_again.clear()
+            looked, self._looked = self._looked, asyncio.Event()
             try:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     await self.catalogue.look(again=again)
                 self._read.set()
             except (RedisError, OSError):
                 REDIS_FAILURES.labels("gate_follow").inc()
+            finally:
+                looked.set()
             self._tidy()
             try:
                 async with asyncio.timeout(FOLLOW_EVERY_S):

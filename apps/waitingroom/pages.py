@@ -60,7 +60,9 @@ class WaitingPageConsumer(AsyncConsumer):
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; nothing of it but its address and its languages is looked at."""
-        await gatehouse().wait_ready(READY_WITHIN_S)
+        house = gatehouse()
+        if await house.wait_ready(READY_WITHIN_S) and (found := ADDRESS.fullmatch(scope["path"])):
+            await house.wait_for(found[1])  # whoever made the zone a moment ago looks at its page next
         page = page_find(scope)
         headers = [*page.headers, *_transport_security(scope)]
         if page.status == 200 and not browser_id_read(_header(scope, b"cookie")):

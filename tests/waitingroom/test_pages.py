@@ -20,7 +20,7 @@ from apps.waitingroom.gatehouse import Gatehouse
 from apps.waitingroom.pages import WaitingPageConsumer, language_find, waiting_page
 from apps.waitingroom.rules import Mode, ZoneRules
 from tests.services.waiting import eventually
-from tests.services.web import WebServer
+from tests.services.web import WebServer, get_status
 from tests.waitingroom.gate import zone_change, zone_open
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,3 +193,11 @@ def test_a_gate_serves_the_page_without_a_database(redis_url: str, web: Callable
         return "The Palace" in changed and "kept for 90 seconds" in changed
 
     eventually(is_new)
+
+
+def test_a_zone_that_was_made_a_moment_ago_has_its_page(gate: Callable[..., WebServer]) -> None:
+    server = gate()
+    assert get_status(f"{server.base_url}/wait/nowhere/") == 404
+    for number in range(8):
+        zone_open(zone_id=f"new{number}", version=number + 1)
+        assert get_status(f"{server.base_url}/wait/new{number}/") == 200
