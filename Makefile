@@ -7,9 +7,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
-# Much of a test is waiting for servers, so two at a time take little more than half the time; each half has its own
-# Redis, MariaDB and Chromium. A file stays together: its tests share what they started.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+# Much of a test is waiting for servers, so three at a time keep two cores busy; each third has its own Redis, MariaDB
+# and Chromium. A file stays together: its tests share what they started. The long ones come first (tests/conftest.py).
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # Passed on: make test ARGS="-k drain" (on MariaDB only), make bench ARGS="audience-fanout --json"
 ARGS ?=
 

@@ -32,10 +32,17 @@ settings.load_profile("busy machine")
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile the translations before any test: a process that looked for them and found none never looks again."""
-    if not hasattr(session.config, "workerinput"):  # once, before the halves of the suite begin
+    if not hasattr(session.config, "workerinput"):  # once, before the parts of the suite begin
         from apps.operations.preparation import translations_compile
 
         translations_compile()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, or the last of them runs alone while the other cores have nothing to do."""
+    long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(wrapper=True)
