@@ -2,7 +2,7 @@
  * The wall: cards change where their figures did, and change places only while nobody could be about to press one.
  *
  * The server sends what changed once a second, of all zones; cards there are for the first of those that are looked for,
- * and for more when the end of the list comes into sight.
+ * and for more when the end of the list comes into sight. Cards out of sight wait until they come into it.
  */
 
 import { showNumber } from "./digits.js";
@@ -23,7 +23,11 @@ const totals = Object.fromEntries(
 );
 const korean = document.documentElement.lang === "ko";
 const rows = new Map(); // zone -> what the server said last
-const cards = new Map([...list.children].map((card) => [card.dataset.zone, parts(card)]));
+const cards = new Map();
+// Cards that can be seen, or nearly so: only they are kept up, and others when they come into sight.
+const near = new Set();
+const sight = new IntersectionObserver(seen, { rootMargin: "400px" });
+for (const card of list.children) adopt(card);
 let most = Math.max(config.step, cards.size); // cards
 
 /** The places in a card where something changes, found once. */
@@ -43,14 +47,29 @@ function parts(card) {
   };
 }
 
+/** Keep a card under its zone's id. */
+function adopt(card) {
+  const found = parts(card);
+  cards.set(card.dataset.zone, found);
+  sight.observe(card);
+  return found;
+}
+
+function seen(entries) {
+  for (const { target: card, isIntersecting } of entries) {
+    const id = card.dataset.zone;
+    if (isIntersecting) near.add(id);
+    else near.delete(id);
+    if (isIntersecting && cards.has(id) && rows.has(id)) show(rows.get(id), cards.get(id));
+  }
+}
+
 /** A zone that was not on the page: the same markup, from the card that the template keeps for it. */
 function newCard(row) {
   const card = document.getElementById("manage-card").content.firstElementChild.cloneNode(true);
   card.dataset.zone = row.zone_id;
   card.querySelector("a").href = `${config.base}zones/${encodeURIComponent(row.zone_id)}/`;
-  const found = parts(card);
-  cards.set(row.zone_id, found);
-  return found;
+  return adopt(card);
 }
 
 function show(row, found) {
@@ -138,8 +157,12 @@ function inSight(card) {
 }
 
 function drop(id) {
-  cards.get(id)?.card.remove();
+  const card = cards.get(id)?.card;
+  if (!card) return;
+  sight.unobserve(card);
+  card.remove();
   cards.delete(id);
+  near.delete(id);
 }
 
 let touchedAt = 0;
@@ -193,7 +216,7 @@ follow({
     }
     for (const row of frame.rows) {
       rows.set(row.zone_id, row);
-      if (cards.has(row.zone_id)) show(row, cards.get(row.zone_id));
+      if (near.has(row.zone_id)) show(row, cards.get(row.zone_id));
     }
     if (frame.rows.length || gone.length) sum();
     // What came while the page was loading is in its place from the start; what comes later, when nobody points there.
