@@ -82,7 +82,7 @@ class Watch:
     at_ms: int = 0  # when the figure was last read
 
     def is_at_rest(self, terms: Terms, now_ms: int) -> bool:
-        """Whether forgetting it changes nothing."""
+        """Whether forgetting it changes nothing; if the clock is then set back, trouble may be told of once more."""
         is_settled = self.told_ms is None or now_ms - self.told_ms >= terms.repeat_ms
         return self.phase is Phase.CALM and not self.is_told and is_settled
 

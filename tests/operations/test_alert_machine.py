@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from datetime import datetime, time
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from apps.operations.alerts import Change, Notice, Phase, Quiet, Step, Terms, Watch, step
@@ -49,6 +50,7 @@ QUIETS = st.sampled_from([None, NIGHT, Quiet(time(12, 5), time(12, 20), SEOUL)])
 
 
 @settings(max_examples=400, deadline=None)
+@example([(0, 100.5), (60, 0.0), (-1, 100.5)], None, 0, 0, 1)  # at rest, until the clock is set back
 @given(
     st.lists(st.tuples(STEPS_S, VALUES), max_size=60),
     QUIETS,
@@ -60,12 +62,12 @@ def test_it_does_what_a_plain_model_does(
     looks: list[tuple[int, float | None]], quiet: Quiet | None, hold_s: int, calm_s: int, repeat_min: int
 ) -> None:
     terms = replace(TERMS, quiet=quiet, hold_ms=hold_s * 1000, calm_ms=calm_s * 1000, repeat_ms=repeat_min * 60_000)
-    model, watch, now_ms = PlainAlert(terms), Watch(), NOON
-    for seconds, value in looks:
-        now_ms += seconds * 1000
+    model, watch = PlainAlert(terms), Watch()
+    moments = [NOON + 1000 * passed for passed in accumulate(seconds for seconds, _value in looks)]
+    for number, (now_ms, (_seconds, value)) in enumerate(zip(moments, looks, strict=True)):
         came = step(terms, watch, value, now_ms)
-        # A watch at rest may be forgotten: nothing that comes later depends on it.
-        watch = Watch() if came.watch.is_at_rest(terms, now_ms) else came.watch
+        # A watch at rest may be forgotten: nothing that comes later depends on it, by no clock that comes later.
+        watch = Watch() if came.watch.is_at_rest(terms, min(moments[number:])) else came.watch
         assert (came.change, came.notice) == model.look(value, now_ms)
         assert (came.watch.phase is Phase.FIRING, came.watch.is_told) == (model.is_firing, model.is_told)
 
