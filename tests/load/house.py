@@ -9,9 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 from tests.services.folder import make_folder
 from tests.services.redis_server import RedisServer
+from tests.services.waiting import eventually
 from tests.services.web import WebServer
 
 from .figures import Window
@@ -114,12 +116,20 @@ class House:
             ]
 
     def zone_publish(self, rules: "ZoneRules") -> None:
-        """Open a zone, as saving it in the admin would, but without a database."""
+        """Open a zone, as saving it in the admin would, but without a database; the server knows it when this ends."""
         from apps.realtime.redis import close_sync_clients, run_now
         from apps.waitingroom import store
 
         run_now([store.publish(rules, fresh=True), *store.catalog_put(rules)])
         close_sync_clients()
+
+        def is_known() -> bool:
+            with urlopen(f"{self.web.base_url}/traffic/zones/{rules.zone_id}", timeout=5):  # noqa: S310 - our own server
+                return True
+
+        eventually(
+            is_known
+        )  # a gate reads of new zones twice a second, and answers 404 until then, which is an OSError
 
     def redis_info(self, section: str) -> dict[str, Any]:
         """A section of what Redis says of itself."""
