@@ -1,6 +1,7 @@
 """Roles of those who run the house: groups with exactly these rights, which `manage.py roles` makes and sets right.
 
-None of them may change users: who may do that could make themselves anything. It stays with superusers.
+None of them may change users: who may do that could make themselves anything. It stays with superusers. What they may
+do with zones and their managers holds on the managers' pages as well (waitingroom/managers.py).
 """
 
 from dataclasses import dataclass

@@ -34,6 +34,7 @@ from .managers import (
     apps_to_create_in,
     may,
     may_create,
+    may_give_roles,
     refuse,
     role_of,
     zone_for,
@@ -227,7 +228,8 @@ def _people_left_to(request: HttpRequest, zone: Zone) -> HttpResponse:
     role = role_of(person(request), zone.pk)
     if role is None:
         return redirect("manage:wall")
-    return redirect("manage:people" if may(role, Action.ROLES) else "manage:zone", zone_id=zone.pk)
+    may_stay = may_give_roles(person(request), zone, role)
+    return redirect("manage:people" if may_stay else "manage:zone", zone_id=zone.pk)
 
 
 def _people_page(request: HttpRequest, zone: Zone, form: ManagerForm, *, status: int = 200) -> HttpResponse:

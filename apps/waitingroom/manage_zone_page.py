@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -10,12 +10,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.accounts.models import User
+
 from . import manage_selectors, reports
 from .changes import changes_of, mode_change_of
 from .manage_display import health_words, mode_since, mode_since_words, percent_of, words_for_scripts
 from .manage_forms import BlockForm, ClearForm, MessageForm, ModeForm, RateForm, ScheduleForm, VersionedForm
 from .manage_selectors import Preview
-from .managers import Action, Role, may
+from .managers import Action, Role, may, may_give_roles
 from .models import Zone, ZoneMode
 from .outcomes import WAITING
 from .outlook import FREE
@@ -87,7 +89,7 @@ def zone_page(
         "conflict": conflict,
         "calm_modes": CALM_MODES,
         "can_edit": may(role, Action.EDIT),
-        "can_manage": may(role, Action.ROLES),
+        "can_manage": may_give_roles(cast(User, request.user), found, role),
         "can_act": may(role, Action.MODE),
         "changes": latest,
         "last_id": latest[-1].pk if len(latest) == CHANGES_SHOWN else None,

@@ -2,6 +2,7 @@
 
 A zone that is not somebody's is to them as if there were none: 404, logged and counted. Superusers, and staff who may
 change zones in the admin, own all zones; staff who may only see them there are viewers of all.
+Owning all zones does not let staff give or take roles: that needs the rights of the admin, too.
 """
 
 import logging
@@ -54,6 +55,8 @@ _ACTION_OF = {
 }
 CHANGE_PERMISSION = "waitingroom.change_zone"
 VIEW_PERMISSION = "waitingroom.view_zone"
+# What staff need in the admin to give, change and take roles; so they do here.
+ROLE_PERMISSIONS = tuple(f"waitingroom.{deed}_zonemanager" for deed in ("add", "change", "delete"))
 
 
 class NoSuchZone(Http404):
@@ -141,9 +144,23 @@ def _role_for(user: User, zone: Zone) -> Role | None:
         return None
     if (everywhere := house_role(user)) is not None:
         return everywhere
+    return _given_for(user, zone)
+
+
+def _given_for(user: User, zone: Zone) -> Role | None:
+    """The highest role that somebody was given for this zone or its app."""
     given = ZoneManager.objects.filter(Q(zone=zone) | Q(app=zone.app, app__gt=""), user=user)
     roles = [role for app, role in given.values_list("app", "role") if app in (None, zone.app)]
     return Role(max(roles)) if roles else None
+
+
+def may_give_roles(user: User, zone: Zone, role: Role | None) -> bool:
+    """Whether somebody who has this role for the zone may give and take roles there."""
+    if not may(role, Action.ROLES):
+        return False
+    if house_role(user) != Role.OWNER or user.has_perms(ROLE_PERMISSIONS):
+        return True
+    return _given_for(user, zone) == Role.OWNER  # as anybody who was made an owner
 
 
 def zone_for(
@@ -163,6 +180,9 @@ def zone_for(
     if not may(role, action):
         refuse(user, zone_id, entrance, "role")
         raise NotAllowed(f"this needs the role {NEEDED[Action(action)].name.lower()}")
+    if action == Action.ROLES and not may_give_roles(user, zone, role):
+        refuse(user, zone_id, entrance, "role")
+        raise NotAllowed("staff need the right to change zone managers for this")
     return zone, role
 
 
