@@ -69,7 +69,8 @@ def standing(people: Collection[Person]) -> dict[Person, dict[str, Role]]:
         if user.pk in owners:
             found[person] = of_owners
         else:
-            found[person] = of_viewers if user.pk in viewers else given.get(user.pk, {})
+            theirs = given.get(user.pk, {})
+            found[person] = of_viewers | theirs if user.pk in viewers else theirs
     return found
 
 

@@ -1,8 +1,8 @@
 """Who may do what with which zone.
 
 A zone that is not somebody's is to them as if there were none: 404, logged and counted. Superusers, and staff who may
-change zones in the admin, own all zones; staff who may only see them there are viewers of all.
-Owning all zones does not let staff give or take roles: that needs the rights of the admin, too.
+change zones in the admin, own all zones; staff who may only see them there are viewers of all, and of some zones what
+they were given beside. Owning all zones does not let staff give or take roles: that needs the rights of the admin, too.
 """
 
 import logging
@@ -108,10 +108,14 @@ def may_create(user: User, app: str) -> bool:
 
 
 def zones_of(user: User) -> dict[str, Role]:
-    """Every zone that somebody may at least look at, and the highest role that they have for it. Two queries."""
-    if (everywhere := house_role(user)) is not None:
-        return dict.fromkeys(Zone.objects.values_list("pk", flat=True), everywhere)
-    return roles_of([user.pk]).get(user.pk, {}) if user.is_active else {}
+    """Every zone that somebody may at least look at, and the highest role that they have for it. A few queries."""
+    if not user.is_active:
+        return {}
+    everywhere = house_role(user)
+    given = {} if everywhere == Role.OWNER else roles_of([user.pk]).get(user.pk, {})
+    if everywhere is None:
+        return given
+    return dict.fromkeys(Zone.objects.values_list("pk", flat=True), everywhere) | given  # which is never a lower one
 
 
 def roles_of(user_ids: list[int]) -> dict[int, dict[str, Role]]:
@@ -132,7 +136,7 @@ def roles_of(user_ids: list[int]) -> dict[int, dict[str, Role]]:
 
 
 def role_of(user: User, zone_id: str) -> Role | None:
-    """Somebody's role for this zone; None if it is not theirs or there is none. At most three queries."""
+    """Somebody's role for this zone; None if it is not theirs or there is none. A few queries."""
     zone = Zone.objects.filter(pk=zone_id).only("pk", "app").first()
     if zone is None or zone.pk != zone_id:  # some databases find it whatever the case of its letters
         return None
@@ -142,9 +146,10 @@ def role_of(user: User, zone_id: str) -> Role | None:
 def _role_for(user: User, zone: Zone) -> Role | None:
     if not user.is_authenticated or not user.is_active:
         return None
-    if (everywhere := house_role(user)) is not None:
+    everywhere = house_role(user)
+    if everywhere == Role.OWNER:
         return everywhere
-    return _given_for(user, zone)
+    return max((role for role in (everywhere, _given_for(user, zone)) if role is not None), default=None)
 
 
 def _given_for(user: User, zone: Zone) -> Role | None:

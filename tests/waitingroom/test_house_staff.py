@@ -1,12 +1,13 @@
 """Staff at the managers' pages: what their rights in the admin and the roles that they were given add up to."""
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from apps.accounts.models import User
 from apps.accounts.services import user_register
 from apps.operations import roles
+from apps.waitingroom import managers
 from apps.waitingroom.models import ChangeAction, Role, Zone, ZoneChange, ZoneManager
 from apps.waitingroom.role_services import manager_set
 from tests.waitingroom.zones import zone_make
@@ -96,3 +97,42 @@ def test_who_takes_that_from_themselves_is_shown_the_zone() -> None:
     own = manager_set(actor=None, user=olga, role=Role.OWNER, zone_id="concert")
     response = browser(olga).post(f"{PEOPLE}{own.pk}/remove/", follow=True)
     assert (response.status_code, response.redirect_chain) == (200, [(PAGE, 302)])
+
+
+# --- looking, and more --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", [roles.SUPPORT, roles.ANALYST], ids=lambda group: group.name)
+def test_being_allowed_to_look_takes_nothing_of_a_role_that_was_given(group: roles.Role) -> None:
+    zone = zone_make(app="shop")
+    shop, other = zone_make("cart", app="shop"), zone_make("other")
+    olga = member(group)
+    manager_set(actor=None, user=olga, role=Role.OPERATOR, app="shop")
+    manager_set(actor=None, user=olga, role=Role.OWNER, zone_id="concert")
+    expected = {"concert": Role.OWNER, "cart": Role.OPERATOR, "other": Role.VIEWER}
+    assert managers.zones_of(olga) == expected
+    assert {zone_id: managers.role_of(olga, zone_id) for zone_id in expected} == expected
+    client = browser(olga)
+    shown = client.get("/manage/").content.decode()
+    assert all(f'data-zone="{zone_id}"' in shown for zone_id in expected)
+    answers = {
+        one.pk: client.post(f"/manage/zones/{one.pk}/rate/", {"version": one.version, "per_minute": 5}).status_code
+        for one in (zone, shop, other)
+    }
+    assert answers == {"concert": 302, "cart": 302, "other": 403}
+    assert dict(Zone.objects.values_list("pk", "per_minute")) == {"concert": 5, "cart": 5, "other": 60}
+    person("friend")
+    assert client.post(PEOPLE, {"username": "friend", "role": "1"}).status_code == 302
+    assert client.post("/manage/zones/cart/people/", {"username": "friend", "role": "1"}).status_code == 403
+
+
+def test_who_may_look_and_makes_a_zone_runs_it() -> None:
+    user = person("yuna")
+    User.objects.filter(pk=user.pk).update(is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["add_zone", "view_zone"]))
+    client = browser(user)
+    form = {"zone_id": "sale", "name": "Sale", "per_minute": "500", "mode": "open"}
+    assert client.post("/manage/new/", form).status_code == 302
+    made = Zone.objects.get()
+    sent = client.post("/manage/zones/sale/rate/", {"version": made.version, "per_minute": "30"})
+    assert (sent.status_code, Zone.objects.get().per_minute) == (302, 30)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from prometheus_client import REGISTRY
 
@@ -430,6 +431,20 @@ async def test_another_role_is_told_to_the_open_page(quick: Feed, hers: str, min
         await in_thread(manager_set, actor=None, user=mina, role=Role.VIEWER, zone_id="concert")
         told = await frame_where(one, lambda told: told["type"] == "role")
         assert told == {"type": "role", "role": 1}
+
+
+async def test_staff_who_may_look_have_the_role_that_they_are_given(quick: Feed, hers: str, mina: User) -> None:
+    def look_at_all() -> None:
+        User.objects.filter(pk=mina.pk).update(is_staff=True)
+        mina.user_permissions.add(Permission.objects.get(codename="view_zone"))
+
+    await in_thread(look_at_all)
+    async with watching("zones/concert/", hers) as one:
+        await frame(one)
+        manager = await in_thread(manager_set, actor=None, user=mina, role=Role.OWNER, zone_id="concert")
+        assert await frame_where(one, lambda told: told["type"] == "role") == {"type": "role", "role": 3}
+        await in_thread(manager_remove, actor=None, manager_id=manager.pk)
+        assert await frame_where(one, lambda told: told["type"] == "role") == {"type": "role", "role": 1}
 
 
 async def test_a_role_that_has_just_been_given_is_not_taken_for_a_removed_one(
