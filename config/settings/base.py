@@ -225,7 +225,8 @@ ADMIN_ALLOWED_ADDRESSES = [one for one in os.environ.get("ADMIN_ALLOWED_ADDRESSE
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+# A page of the admin's list of zones is 250 fields, and a question about zones chosen across pages one a zone.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
 # --- logging ------------------------------------------------------------------------------------------------------
 
