@@ -61,10 +61,12 @@ def action_page(
     is_dangerous: bool = True,
     target: str = "",
     notes: Mapping[Any, str] | None = None,
+    carried: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """Ask: the form leads back to the list's own `action` with `confirmed` and the same rows chosen, or to `target`.
 
-    `notes` says of a row what else is to be known before, such as how many people it concerns.
+    `notes` says of a row what else is to be known before, such as how many people it concerns. `carried` comes back
+    with the answer, unseen.
     """
     chosen = list(rows)
     opts = model_admin.model._meta
@@ -82,6 +84,7 @@ def action_page(
         "back": changelist,
         "hidden": [
             ("confirmed", "yes"),
+            *(carried or {}).items(),
             *([("action", action), *((ACTION_CHECKBOX_NAME, row.pk) for row in chosen)] if action else []),
         ],
     }

@@ -25,8 +25,8 @@ from apps.accounts.models import User
 
 from . import manager_admin as manager_admin
 from . import selectors, services
-from .admin_actions import UNKNOWN, ZoneActions
-from .models import Zone, ZoneMode
+from .admin_actions import UNKNOWN, ZoneActions, mode_name
+from .models import Zone
 
 
 class VersionInput(forms.HiddenInput):
@@ -164,7 +164,7 @@ class ZoneAdmin(ZoneActions):
         label={"open": "success", "queue-all": "info", "paused": "warning", "blocked": "danger"},
     )
     def shown_mode(self, obj: Zone) -> tuple[str, str]:
-        return obj.mode, str(ZoneMode(obj.mode).label).partition(":")[0]
+        return obj.mode, mode_name(obj)
 
     @display(description=gettext_lazy("waiting"))
     def waiting(self, obj: Any) -> int | str:

@@ -1,4 +1,7 @@
-"""What operators do to zones from their list in a hurry. Each is asked first, and leaves who, what and why behind."""
+"""What operators do to zones from their list in a hurry. Each is asked first, and leaves who, what and why behind.
+
+The question carries the versions of the zones that it showed: what somebody else changed before the answer stays.
+"""
 
 import re
 from collections.abc import Sequence
@@ -21,6 +24,13 @@ from . import selectors, services
 from .models import Zone, ZoneMode
 
 UNKNOWN = "—"
+SEEN = "seen"
+_SEEN = re.compile(r"([\w-]+):(\d{1,18})(?!\S)", re.ASCII)
+
+
+def mode_name(zone: Zone) -> str:
+    """The zone's mode in a word."""
+    return str(ZoneMode(zone.mode).label).partition(":")[0]
 
 
 class ClearForm(ReasonForm):
@@ -43,6 +53,11 @@ class ClearForm(ReasonForm):
         if set(re.split(r"[\s,]+", typed.strip())) != self.ids:
             raise forms.ValidationError(_("These are not the ids of the chosen zones."))
         return typed
+
+
+def _versions_seen(request: HttpRequest) -> dict[str, int]:
+    """Zone -> the version that the question showed; none before somebody was asked."""
+    return {zone_id: int(version) for zone_id, version in _SEEN.findall(request.POST.get(SEEN, ""))}
 
 
 class ZoneActions(ModelAdmin):
@@ -70,13 +85,19 @@ class ZoneActions(ModelAdmin):
         if not form.is_valid():
             warning = _("Everybody who waits loses their place and starts at the end of a new line.")
             return self._ask(request, zones, "clear_line", (_("Clear these lines?"), warning), form)
-        why, cleared = form.cleaned_data["reason"], 0
+        why, cleared, seen = form.cleaned_data["reason"], 0, _versions_seen(request)
         for zone in zones:
-            services.zone_clear(actor=cast(User, request.user), zone_id=zone.pk, why=why)
+            version = seen.get(zone.pk, 0)
+            try:
+                services.zone_clear(actor=cast(User, request.user), zone_id=zone.pk, expected_version=version, why=why)
+            except (services.Conflict, Zone.DoesNotExist):
+                self._conflict_told(request, zone)
+                continue
             self.log_change(request, zone, f"{_('Line cleared from the list of zones.')} {why}".strip())
             cleared += 1
-        text = ngettext("%(count)d line cleared.", "%(count)d lines cleared.", cleared) % {"count": cleared}
-        self.message_user(request, text, messages.SUCCESS)
+        if cleared:
+            text = ngettext("%(count)d line cleared.", "%(count)d lines cleared.", cleared) % {"count": cleared}
+            self.message_user(request, text, messages.SUCCESS)
         return None
 
     def _mode_set(
@@ -89,15 +110,15 @@ class ZoneActions(ModelAdmin):
         form = ReasonForm.of(request)
         if not form.is_valid():
             return self._ask(request, zones, name, question, form)
-        why, changed = form.cleaned_data["reason"], 0
+        why, changed, seen = form.cleaned_data["reason"], 0, _versions_seen(request)
         for zone in zones:
+            version = seen.get(zone.pk, 0)
             try:
                 services.zone_update(
-                    actor=cast(User, request.user), zone_id=zone.pk, expected_version=zone.version, why=why, mode=mode
+                    actor=cast(User, request.user), zone_id=zone.pk, expected_version=version, why=why, mode=mode
                 )
             except (services.Conflict, Zone.DoesNotExist):
-                text = _("%(zone)s was changed by somebody else just now; look again.") % {"zone": zone}
-                self.message_user(request, text, messages.WARNING)
+                self._conflict_told(request, zone)
                 continue
             done = _("Mode set from the list of zones: %(mode)s") % {"mode": mode.label}
             self.log_change(request, zone, f"{done}. {why}" if why else done)
@@ -107,11 +128,17 @@ class ZoneActions(ModelAdmin):
             self.message_user(request, text, messages.SUCCESS)
         return None
 
+    def _conflict_told(self, request: HttpRequest, zone: Zone) -> None:
+        text = _("%(zone)s was changed by somebody else just now; look again.") % {"zone": zone}
+        self.message_user(request, text, messages.WARNING)
+
     def _ask(
         self, request: HttpRequest, zones: list[Zone], name: str, question: tuple[str, str], form: ActionForm
     ) -> HttpResponse:
         lines = selectors.lines_now([zone.pk for zone in zones])
         waiting = {zone: lines[zone.pk].waiting if zone.pk in lines else UNKNOWN for zone in zones}
+        # Asked once more because of a typing error, it is still the first question that was looked at.
+        seen = {zone.pk: zone.version for zone in zones} | _versions_seen(request)
         title, warning = question
         return action_page(
             self,
@@ -119,9 +146,11 @@ class ZoneActions(ModelAdmin):
             action=name,
             rows=zones,
             notes={
-                zone: _("%(zone)s, waiting now: %(waiting)s") % {"zone": zone.pk, "waiting": count}
+                zone: _("%(zone)s, %(mode)s, waiting now: %(waiting)s")
+                % {"zone": zone.pk, "mode": mode_name(zone), "waiting": count}
                 for zone, count in waiting.items()
             },
+            carried={SEEN: " ".join(f"{zone_id}:{version}" for zone_id, version in seen.items())},
             form=form,
             title=title,
             warning=warning,
