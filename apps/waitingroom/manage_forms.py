@@ -4,7 +4,7 @@ what somebody touched is written, and of what somebody else changed meanwhile no
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -104,7 +104,7 @@ class VersionedForm(forms.Form):
         return [name for name in self.fields if name not in self.ABOUT]
 
     @classmethod
-    def of(cls, zone: Zone, part: str) -> "VersionedForm":
+    def of(cls, zone: Zone, part: str) -> Self:
         """The form as this zone fills it in."""
         return cls(part=part, initial=cls.initial_of(zone))
 
@@ -118,12 +118,12 @@ class VersionedForm(forms.Form):
         """What somebody changed of what they saw; the form must be valid."""
         return {name: self.cleaned_data[name] for name in self.zone_fields if name in self.changed_data}
 
-    def again(self, zone: Zone) -> "VersionedForm":
+    def again(self, zone: Zone) -> Self:
         """The form once more after a conflict: as the zone is now, and what was typed on top of it."""
         data = {name: self.data[name] for name in self.data}
         fresh = type(self).of(zone, self.part)
         data["version"] = str(zone.version)
-        touched = [name for name in self.zone_fields if name in self.changed_data]
+        touched = self.told().keys()
         for name in self.zone_fields:
             field = self.fields[name]
             shown = field.prepare_value(fresh.get_initial_for_field(field, name))

@@ -415,6 +415,24 @@ def test_the_second_sees_that_the_first_changed_it(desk: Desk) -> None:
     assert row().per_minute == 90
 
 
+def test_an_n_that_was_sent_is_kept_even_if_the_page_showed_it(desk: Desk) -> None:
+    """Filled in to look ahead without a script, or sent as it stood, to make sure: it is what somebody wants."""
+    zone_make(per_minute=60)
+    client = desk(Role.OPERATOR)
+    for query, wanted in (({"per_minute": "1200"}, "1200"), ({}, "60")):
+        shown = page(client, **query)
+        form = fields_of(re.search(r'<form[^>]*action="[^"]*/rate/"(.*?)</form>', shown, re.S)[1])  # type: ignore[index]
+        assert form["per_minute"] == wanted
+        other_changes(per_minute=30)
+        response = client.post("/manage/zones/concert/rate/", form)
+        assert (response.status_code, row().per_minute) == (409, 30)
+        again = fields_of(re.search(r'<form[^>]*action="[^"]*/rate/"(.*?)</form>', response.content.decode(), re.S)[1])  # type: ignore[index]
+        assert again["per_minute"] == wanted
+        assert client.post("/manage/zones/concert/rate/", again).status_code == 302
+        assert row().per_minute == int(wanted)
+        other_changes(per_minute=60)
+
+
 def test_of_two_fields_only_the_touched_one_is_written(desk: Desk) -> None:
     zone_make(message="Hello", message_ko="안녕하세요")
     client = desk(Role.OPERATOR)
