@@ -120,6 +120,7 @@ class Feed:
 
     async def tick(self) -> None:
         """One reading, and the pushes that follow."""
+        self._turn_away_unverified()
         wanted = self._wanted()
         commands = [board_look(gates=self._tick % GATES_EVERY_TICKS == 0 or self._board is None)]
         commands += [store.stats(zone_id, minute) for zone_id, minute in wanted]
@@ -132,7 +133,6 @@ class Feed:
         except (RedisError, OSError):
             REDIS_FAILURES.labels("manage").inc()
             self.reading.look(self._seats, None)
-            self._turn_away()
             await self._say_stale()
             return
         self._take(board_read(replies[0]), wanted, replies[1:])
@@ -252,6 +252,9 @@ class Feed:
             elif role != seat.role:
                 seat.role = role
                 seat.outbox.push(_message(frames.role(role)))
+
+    def _turn_away_unverified(self) -> None:
+        """Close every page while nobody can tell who may look; a reading that fails or hangs does not say so itself."""
         if self.reading.is_blind:
             for seat in self._seats:
                 seat.dismiss(TRY_AGAIN_LATER, "unverified: nobody can tell now what you may see")

@@ -58,6 +58,7 @@ class _Job:
     watched: dict[str, tuple[int, int] | None]  # zone -> versions that its changes are known of
     facts_known: Mapping[str, ZoneFacts]
     roles_version: int
+    began: float  # ticks
     facts: dict[str, ZoneFacts] | None = None
     standing: dict[Person, dict[str, Role]] | None = None
     written: dict[str, Written] = field(default_factory=dict)
@@ -93,7 +94,7 @@ class Reading:
         self._standing: dict[Person, dict[str, Role]] = {}
         self._looked_at: set[Seat] = set()  # that were there before `_standing` was read
         self._facts_at = self._roles_at = self._versions_at = float("-inf")
-        self._seen_at: float | None = None  # when roles were last read, from the first page on
+        self._seen_at: float | None = None  # when roles were last known to be right, from the first page on
         self._zones_version = self._roles_version = -1
         self._task: asyncio.Task[None] | None = None
 
@@ -117,6 +118,8 @@ class Reading:
 
     def look(self, seats: Iterable[Seat], board: Board | None) -> None:
         """Begin to read what is due, unless a reading is under way."""
+        if self._seen_at is None:
+            self._seen_at = self._ticks()
         if self._task is not None and not self._task.done():
             return
         job = self._job(list(seats), board)
@@ -125,8 +128,6 @@ class Reading:
 
     def _job(self, seats: list[Seat], board: Board | None) -> _Job | None:
         ticks = self._ticks()
-        if self._seen_at is None:
-            self._seen_at = ticks
         zones_moved = board is not None and board.zones_version != self._zones_version
         roles_moved = board is not None and board.roles_version != self._roles_version
         facts_due = zones_moved or ticks - self._facts_at >= FACTS_EVERY_S
@@ -142,24 +143,29 @@ class Reading:
             watched=watched,
             facts_known=facts,
             roles_version=roles_version,
+            began=ticks,
         )
         return job if facts_due or roles_due or pasts or is_behind else None
 
     async def _run(self, job: _Job, board: Board | None) -> None:
         try:
             await database_sync_to_async(job.run)()
+            self._take(job, board)
+            await self._learned()
         except DatabaseError:
             logger.warning("the manager pages' facts grow old: the database is away", exc_info=True)
             LOOP_FAILURES.labels("manage_reading").inc()
-            return
-        self._take(job, board)
-        await self._learned()
+        except Exception:  # such as a mode that a newer release wrote
+            logger.exception("the manager pages' facts grow old: what was read makes no sense")
+            LOOP_FAILURES.labels("manage_reading").inc()
 
     def _take(self, job: _Job, board: Board | None) -> None:
         ticks = self._ticks()
         if job.standing is not None and job.seats is not None:
             self._standing, self._looked_at = job.standing, job.seats
-            self._roles_at = self._seen_at = ticks
+            self._roles_at = ticks
+            if self._seen_at is not None:  # somebody still watches; roles are as old as the reading
+                self._seen_at = max(self._seen_at, job.began)
             if board is not None:
                 self._roles_version = board.roles_version
         if job.facts is not None:

@@ -1,0 +1,161 @@
+"""The managers' pages while nobody can tell who may look: they stay for half a minute, and no longer."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from django.db import OperationalError
+from prometheus_client import REGISTRY
+
+from apps.accounts.models import User
+from apps.waitingroom import manage_reading
+from apps.waitingroom.manage_feed import Feed, manage_feed, manage_feed_stop
+from apps.waitingroom.models import Role
+from apps.waitingroom.role_services import manager_set
+from tests.services.waiting import eventually_async
+from tests.waitingroom.managing import closing, frame, person, session_of, watching
+from tests.waitingroom.zones import zone_make
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest_asyncio.fixture
+async def feed(async_redis_clients: None, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> AsyncIterator[Feed]:
+    """This event loop's feed, by this clock, which ticks when it is told to."""
+
+    async def never(self: Feed) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Feed, "_run", never)
+    found = manage_feed()
+    monkeypatch.setattr(found, "_ticks", clock)
+    monkeypatch.setattr(found.reading, "_ticks", clock)
+    yield found
+    await manage_feed_stop()
+
+
+@pytest.fixture
+def hers(transactional_db: None, redis_url: str) -> str:
+    """Mina's session; she looks at the concert."""
+    mina: User = person("mina")
+    zone_make(app="shop")
+    manager_set(actor=None, user=mina, role=Role.VIEWER, zone_id="concert")
+    return session_of(mina)
+
+
+@pytest.fixture
+def hold() -> Iterator[threading.Event]:
+    """What a reading that hangs waits for; it is let go at the end."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+async def seated(feed: Feed) -> bool:
+    return len(feed.seats()) == 1
+
+
+def failures() -> float:
+    return REGISTRY.get_sample_value("fullhouse_gate_loop_failures_total", {"loop": "manage_reading"}) or 0.0
+
+
+@pytest.mark.parametrize("error", [OperationalError("server has gone away"), ValueError("no such mode: later")])
+@pytest.mark.parametrize("path", ["wall/", "zones/concert/"])
+async def test_nobody_stays_for_longer_than_half_a_minute_unverified(
+    feed: Feed, hers: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, path: str, error: Exception
+) -> None:
+    """Redis is there all the time, so figures go on; the database is not, so nobody knows whether a role was taken."""
+
+    def away(_people: Any) -> Any:
+        raise error
+
+    async with watching(path, hers) as one:
+        await eventually_async(lambda: seated(feed))
+        for _ in range(2):
+            await feed.tick()
+            await feed.reading.settle()
+        await frame(one)
+        monkeypatch.setattr(manage_reading, "standing", away)
+        before = failures()
+        for _ in range(30):
+            clock.now += 1
+            await feed.tick()
+            await feed.reading.settle()
+        assert not feed.reading.is_blind
+        assert failures() > before
+        clock.now += 1
+        await feed.tick()
+        await feed.reading.settle()
+        assert await closing(one) == (1013, "unverified")
+
+
+async def test_a_reading_that_hangs_counts_as_none(
+    feed: Feed, hers: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, hold: threading.Event
+) -> None:
+    real: Callable[..., Any] = manage_reading.standing
+
+    def hanging(people: Any) -> Any:
+        assert hold.wait(30)
+        return real(people)
+
+    async with watching("wall/", hers) as one:
+        await eventually_async(lambda: seated(feed))
+        for _ in range(2):
+            await feed.tick()
+            await feed.reading.settle()
+        await frame(one)
+        monkeypatch.setattr(manage_reading, "standing", hanging)
+        for _ in range(30):
+            clock.now += 1
+            await feed.tick()
+        assert not feed.reading.is_blind
+        clock.now += 1
+        await feed.tick()
+        assert await closing(one) == (1013, "unverified")
+        hold.set()
+        await feed.reading.settle()
+
+
+async def test_what_was_read_is_as_old_as_its_reading(
+    feed: Feed, hers: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Roles that took 20 s to read were right 20 s ago."""
+    real: Callable[..., Any] = manage_reading.standing
+
+    def slow(people: Any) -> Any:
+        found = real(people)
+        clock.now += 20
+        return found
+
+    def away(_people: Any) -> Any:
+        raise OperationalError("server has gone away")
+
+    async with watching("wall/", hers) as one:
+        await eventually_async(lambda: seated(feed))
+        monkeypatch.setattr(manage_reading, "standing", slow)
+        await feed.tick()
+        await feed.reading.settle()
+        monkeypatch.setattr(manage_reading, "standing", away)
+        for _ in range(11):
+            assert not feed.reading.is_blind
+            clock.now += 1
+            await feed.tick()
+            await feed.reading.settle()
+        assert await closing(one) == (1013, "unverified")
