@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
 from apps.accounts.models import User
 
 from .manager_models import MAX_WHY, ChangeAction, ZoneChange
@@ -40,7 +43,16 @@ def as_json(value: Any) -> Any:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
 
 
+def notes_of(zone_id: str) -> QuerySet[ZoneChange]:
+    """What was done to the zone that has this id, newest first; nothing of one that had it before and was deleted.
+
+    Notes outlive their zone, and whoever makes another under its id need not be who ran the first.
+    """
+    made = ZoneChange.objects.filter(zone_id=zone_id, action=ChangeAction.CREATED).order_by("-pk").values("pk")[:1]
+    return ZoneChange.objects.filter(zone_id=zone_id, pk__gte=Coalesce(Subquery(made), 0))
+
+
 def changes_since(zone_id: str, version: int) -> list[ZoneChange]:
     """What happened to a zone after it had this version, newest first, at most TOLD_OF_A_CONFLICT."""
-    found = ZoneChange.objects.filter(zone_id=zone_id, version__gt=version).select_related("who")
+    found = notes_of(zone_id).filter(version__gt=version).select_related("who")
     return list(found[:TOLD_OF_A_CONFLICT])

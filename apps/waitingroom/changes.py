@@ -7,7 +7,7 @@ from django.db import transaction
 from apps.accounts.models import User
 
 from . import services
-from .audit import as_json, changes_since
+from .audit import as_json, changes_since, notes_of
 from .models import ChangeAction, Zone, ZoneChange
 
 
@@ -17,7 +17,7 @@ class NotUndoable(Exception):
 
 def changes_of(zone_id: str, limit: int = 20, before_id: int | None = None) -> list[ZoneChange]:
     """The newest changes of a zone, newest first; `before_id` goes on behind that one. One query."""
-    found = ZoneChange.objects.filter(zone_id=zone_id).select_related("who", "undone_by")
+    found = notes_of(zone_id).select_related("who", "undone_by")
     if before_id is not None:
         found = found.filter(pk__lt=before_id)
     return list(found[:limit])
@@ -25,8 +25,7 @@ def changes_of(zone_id: str, limit: int = 20, before_id: int | None = None) -> l
 
 def mode_change_of(zone_id: str) -> ZoneChange | None:
     """The change that set the mode which the zone has; None for a zone from before changes were noted. One query."""
-    found = ZoneChange.objects.filter(zone_id=zone_id, after__has_key="mode")
-    return found.select_related("who").first()
+    return notes_of(zone_id).filter(after__has_key="mode").select_related("who").first()
 
 
 def change_undo(*, actor: User | None, change_id: int, expected_version: int, why: str = "") -> Zone:
@@ -39,6 +38,8 @@ def change_undo(*, actor: User | None, change_id: int, expected_version: int, wh
     change = ZoneChange.objects.get(pk=change_id)
     if change.action not in (ChangeAction.CHANGED, ChangeAction.UNDONE):
         raise NotUndoable(f"{change.action} cannot be undone")
+    if not notes_of(change.zone_id).filter(pk=change.pk).exists():
+        raise NotUndoable("it was done to another zone, which had this id before")
     zone = Zone.objects.get(pk=change.zone_id)
     back = {name: was for name, was in change.before.items() if as_json(getattr(zone, name)) == change.after[name]}
     if not back or change.undone_by_id is not None:

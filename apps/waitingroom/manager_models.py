@@ -111,7 +111,10 @@ class ZoneChange(models.Model):
         ordering = ["-pk"]
         verbose_name = _("change of a zone")
         verbose_name_plural = _("changes of zones")
-        indexes = [models.Index(fields=["zone_id", "-id"], name="zone_changes_of_zone")]
+        indexes = [
+            models.Index(fields=["zone_id", "-id"], name="zone_changes_of_zone"),
+            models.Index(fields=["zone_id", "action"], name="zone_changes_by_action"),  # when was it made?
+        ]
 
     def __str__(self) -> str:
         return f"zone {self.zone_id} {self.action} at {self.at:%Y-%m-%d %H:%M:%S} by {self.who_name or 'the system'}"

@@ -19,7 +19,8 @@ from redis.exceptions import RedisError
 from apps.realtime import redis
 
 from . import store
-from .models import Zone, ZoneChange, ZoneStatistic
+from .audit import notes_of
+from .models import Zone, ZoneStatistic
 from .selectors import slices
 from .statistics import KEPT_MINUTES, QUANTILES, wait_quantile
 
@@ -109,11 +110,15 @@ class Event:
 def minutes_of(*, zone_id: str, start: datetime, end: datetime, now: datetime) -> list[Minute]:
     """The minutes from `start` until before `end` in which something happened, oldest first.
 
-    Without the youngest ones while Redis is away.
+    From the one on in which the zone was made: what was before was another's, under the same id. Without the youngest
+    ones while Redis is away.
     """
+    zone = Zone.objects.filter(pk=zone_id).values_list("created_at", "counted_to").first()
+    made, counted_to = zone or (None, None)
+    if made is not None:
+        start = max(start, _whole(made))
     rows = ZoneStatistic.objects.filter(zone_id=zone_id, minute__gte=start, minute__lt=end).order_by("minute")
     found = {row.minute: _written(row) for row in rows}
-    counted_to = Zone.objects.filter(pk=zone_id).values_list("counted_to", flat=True).first()
     first = max(start, now.replace(second=0, microsecond=0) - (KEPT_MINUTES - 1) * MINUTE)
     if counted_to is not None:
         first = max(first, counted_to + MINUTE)
@@ -190,7 +195,7 @@ def openings_of(*, zone_id: str, now: datetime) -> list[Opening]:
     """
     scheduled = Q(after__has_key="opens_at") | Q(after__has_key="prequeue_from")
     # One more than is shown: what the oldest did not change was set before it.
-    changes = list(ZoneChange.objects.filter(scheduled, zone_id=zone_id)[: OPENINGS_READ + 1])
+    changes = list(notes_of(zone_id).filter(scheduled)[: OPENINGS_READ + 1])
     found: list[Opening] = []
     opens_at = prequeue_from = None
     for number, change in enumerate(reversed(changes)):

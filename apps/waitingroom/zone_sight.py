@@ -65,7 +65,8 @@ class Written:
     """What the database holds of one zone's past: minutes by their number since 1970, sums of the day until then."""
 
     midnight: int = 0  # number of the day's first minute, in the site's time zone
-    counted_to: int = -1  # the last minute whose figures are there; before the zone was made: none
+    made: int = 0  # in which the zone was made; what was before was another's, under the same id
+    counted_to: int = -1  # the last minute whose figures are there, at least the one before `made`
     minutes: dict[int, Minute] = field(default_factory=dict)
     day: dict[str, int] = field(default_factory=dict)
 
@@ -74,13 +75,14 @@ def written_read(zone_id: str, now: datetime) -> Written:
     """The past of one zone, in three queries."""
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
     made, counted_to = Zone.objects.filter(pk=zone_id).values_list("created_at", "counted_to").first() or (now, None)
-    rows = ZoneStatistic.objects.filter(zone_id=zone_id)
+    rows = ZoneStatistic.objects.filter(zone_id=zone_id, minute__gte=made.replace(second=0, microsecond=0))
     sums = rows.filter(minute__gte=midnight).aggregate(
         **{f"sum_{name}": Sum(name) for name in ("joins", "entries", "left", "evicted")}
     )
     return Written(
         midnight=number_of(midnight),
-        counted_to=number_of(made) - 1 if counted_to is None else number_of(counted_to),
+        made=number_of(made),
+        counted_to=max(number_of(made) - 1, -1 if counted_to is None else number_of(counted_to)),
         minutes={
             number_of(row.minute): Minute(
                 minute=int(row.minute.timestamp()), **{name: getattr(row, name) for name in (*_COUNTS, *QUANTILES)}
@@ -157,7 +159,8 @@ def past_of(
     today = [counted for number, counted in fresh.items() if number >= since]
     waits: dict[int, int] = {}
     for number in (minute - 1, minute):
-        for bucket, entries in (fresh[number].waits if number in fresh else {}).items():
+        is_its = number in fresh and number >= written.made
+        for bucket, entries in (fresh[number].waits if is_its else {}).items():
             waits[bucket] = waits.get(bucket, 0) + entries
     return ZonePast(
         history=[minutes.get(number) or _minute(number, _NOTHING) for number in shown],

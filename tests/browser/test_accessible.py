@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
-from apps.waitingroom.models import Role, ZoneStatistic
+from apps.waitingroom.models import Role, Zone, ZoneStatistic
 from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.services import zone_create, zone_update
 from tests.analytics.owned import Owned, owned_make
@@ -50,6 +50,7 @@ def owned(transactional_db: None) -> Owned:
     )
     now = timezone.now().replace(second=0, microsecond=0)
     counts = {"joins": 90, "entries": 60, "evicted": 1, "left": 1, "refused": 0, "would_wait": 0, "waiting": 900}
+    Zone.objects.filter(pk="hall").update(created_at=now - timedelta(hours=1))
     ZoneStatistic.objects.bulk_create(
         ZoneStatistic(zone_id="hall", minute=now - timedelta(minutes=each), **counts) for each in range(1, 31)
     )
