@@ -32,6 +32,7 @@ from .managers import (
     Role,
     action_of,
     apps_to_create_in,
+    apps_to_move_to,
     may,
     may_create,
     may_give_roles,
@@ -102,6 +103,10 @@ def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
         raise Http404("no such change of this zone")
     for name in change.before:
         zone_for(person(request), zone_id, action_of(name))
+    within = apps_to_move_to(person(request), zone.app)
+    if within is not None and change.before.get("app", zone.app) not in within:
+        refuse(person(request), zone.pk, "page", "role")
+        raise NotAllowed("moving a zone needs the right to make zones in both apps")
     version = request.POST.get("version", "")
     try:
         change_undo(
@@ -156,7 +161,7 @@ def settings(request: HttpRequest, zone_id: str) -> HttpResponse:
     zone, _role = zone_for(person(request), zone_id, Action.EDIT)
     if request.method != "POST":
         return _settings_page(request, zone, SettingsForm.of(zone, "settings"))
-    form = SettingsForm(request.POST, part="settings")
+    form = SettingsForm(request.POST, part="settings").for_apps(apps_to_move_to(person(request), zone.app))
     if not form.is_valid():
         return _settings_page(request, zone, form, status=400)
     try:
@@ -175,11 +180,12 @@ def settings(request: HttpRequest, zone_id: str) -> HttpResponse:
 def _settings_page(
     request: HttpRequest,
     zone: Zone,
-    form: VersionedForm,
+    form: SettingsForm,
     *,
     conflict: services.Conflict | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    form.for_apps(apps_to_move_to(person(request), zone.app))
     context = {"zone": zone, "form": form, "conflict": conflict}
     return render(request, "manage/settings.html", context, status=status)
 

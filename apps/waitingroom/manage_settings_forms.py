@@ -16,6 +16,16 @@ from .models import FailMode, Zone, ZoneMode
 from .reports import LONGEST
 
 
+def _app_of(known: forms.Field, apps: Sequence[str]) -> forms.ChoiceField:
+    """The field of the app as one to choose from these; "" is no app."""
+    return forms.ChoiceField(
+        label=known.label,
+        choices=[(app, app or _("none")) for app in apps],
+        required="" not in apps,
+        help_text=known.help_text,
+    )
+
+
 class SettingsForm(VersionedForm):
     """All that an owner decides."""
 
@@ -59,6 +69,17 @@ class SettingsForm(VersionedForm):
         *("fail_mode", "pass_s", "single_use", "why", "version"),
     )
 
+    def for_apps(self, apps: Sequence[str] | None) -> "SettingsForm":
+        """The same form with these apps to choose from, None: any; call it before the form is looked at.
+
+        The app that the form showed may be sent as it stood: what nobody touched is not written.
+        """
+        if apps is not None:
+            shown = self.data.get(self.add_initial_prefix("app"))
+            self.fields["app"] = _app_of(self.fields["app"], sorted({*apps, *([] if shown is None else [shown])}))
+            self.fields["app"].show_hidden_initial = True
+        return self
+
 
 class CreateForm(forms.Form):
     """A new zone: what cannot be left to a default."""
@@ -97,10 +118,7 @@ class CreateForm(forms.Form):
         """`apps`: those to choose from; None for any."""
         super().__init__(data)
         if apps is not None:
-            known = self.fields["app"]
-            self.fields["app"] = forms.ChoiceField(
-                label=known.label, choices=[(app, app) for app in apps], help_text=known.help_text
-            )
+            self.fields["app"] = _app_of(self.fields["app"], apps)
 
 
 class ManagerForm(forms.Form):

@@ -107,6 +107,18 @@ def may_create(user: User, app: str) -> bool:
     return theirs is None or app in theirs
 
 
+def apps_to_move_to(user: User, app: str) -> list[str] | None:
+    """The apps that somebody may put a zone of this app into, in order, its own among them; None: any, and none.
+
+    Who owns a zone alone does not take it from its app, nor put it before the eyes of another's managers: that is for
+    who may make zones in both.
+    """
+    theirs = apps_to_create_in(user)
+    if theirs is None or house_role(user) == Role.OWNER:
+        return None
+    return sorted({app, *theirs}) if not app or app in theirs else [app]
+
+
 def zones_of(user: User) -> dict[str, Role]:
     """Every zone that somebody may at least look at, and the highest role that they have for it. A few queries."""
     if not user.is_active:
