@@ -113,6 +113,7 @@ def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
             actor=person(request),
             change_id=change.pk,
             expected_version=int(version) if version.isascii() and version.isdigit() else 0,
+            why=request.POST.get("why", ""),
         )
     except services.Conflict as conflict:
         return zone_page(request, conflict.zone, role, conflict=conflict, status=409)

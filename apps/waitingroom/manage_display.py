@@ -34,6 +34,9 @@ MOVES = gettext_lazy("The line moves")
 EMPTY = gettext_lazy("Nobody waits")
 FREE = gettext_lazy("Everybody enters at once")
 
+# Modes that the page asks about before it sets them.
+DANGEROUS_MODES = frozenset({ZoneMode.BLOCKED, ZoneMode.BYPASS, ZoneMode.OBSERVE})
+
 
 def mode_name(mode: str) -> str:
     """The name of a mode without its explanation."""

@@ -511,6 +511,35 @@ def test_a_change_is_undone_unless_it_was_changed_again(desk: Desk) -> None:
     assert client.post(f"/manage/zones/concert/changes/{foreign.pk}/undo/", {"version": 1}).status_code == 404
 
 
+def test_an_undo_that_opens_the_doors_is_asked_about(desk: Desk) -> None:
+    """Back to bypass takes the two steps of bypass, and says why; back from it takes one."""
+    zone_make(mode="open")
+    other_changes(mode="bypass")
+    other_changes(mode="paused")
+    client = desk(Role.OPERATOR)
+    shown = page(client, "zones/concert/changes/")
+    to_bypass, to_open = ZoneChange.objects.filter(action="changed")
+    forms = {}
+    for change in (to_bypass, to_open):
+        item = next(part for part in re.findall(r"<li.*?</li>", shown, re.S) if f"changes/{change.pk}/undo/" in part)
+        fold = re.search(r"<details[^>]*>\s*<summary.*?</details>", item, re.S)
+        forms[change.pk] = fields_of(item)
+        if change == to_open:
+            assert fold is None
+            continue
+        assert fold is not None
+        assert " open" not in fold[0].partition(">")[0]
+        assert "<b>Bypass</b> Everybody in at once" in fold[0]
+        assert 'class="button danger small"' in fold[0]
+    assert forms[to_open.pk].keys() == {"version"}
+    assert forms[to_bypass.pk].keys() == {"version", "why"}
+    path = f"/manage/zones/concert/changes/{to_bypass.pk}/undo/"
+    assert client.post(path, {**forms[to_bypass.pk], "why": "the hall is empty"}).status_code == 302
+    note = ZoneChange.objects.first()
+    assert note is not None
+    assert (row().mode, note.action, note.why) == ("bypass", "undone", "the hall is empty")
+
+
 def test_an_operator_does_not_undo_what_only_an_owner_does(desk: Desk) -> None:
     zone_make(name="Concert")
     other_changes(name="Another")

@@ -50,6 +50,12 @@ def time_near(value: datetime | None) -> str:
 
 
 @register.filter
+def asks_first(change: ZoneChange) -> bool:
+    """Whether undoing it would set a mode again that no single click sets."""
+    return change.before.get("mode") in manage_display.DANGEROUS_MODES
+
+
+@register.filter
 def mode_name(value: str) -> str:
     """The name of a mode."""
     return manage_display.mode_name(value)
