@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from apps.accounts.models import User
 from apps.waitingroom import manage_reading
+from apps.waitingroom.manage_access import standing
 from apps.waitingroom.manage_feed import Feed, manage_feed, manage_feed_stop
 from apps.waitingroom.models import Role
 from apps.waitingroom.role_services import manager_set
@@ -109,7 +110,7 @@ async def test_nobody_stays_for_longer_than_half_a_minute_unverified(
 async def test_a_reading_that_hangs_counts_as_none(
     feed: Feed, hers: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, hold: threading.Event
 ) -> None:
-    real: Callable[..., Any] = manage_reading.standing
+    real = standing
 
     def hanging(people: Any) -> Any:
         assert hold.wait(30)
@@ -137,7 +138,7 @@ async def test_what_was_read_is_as_old_as_its_reading(
     feed: Feed, hers: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Roles that took 20 s to read were right 20 s ago."""
-    real: Callable[..., Any] = manage_reading.standing
+    real = standing
 
     def slow(people: Any) -> Any:
         found = real(people)
