@@ -17,7 +17,7 @@ from .manage_forms import MOMENT
 from .manage_settings_forms import SpanForm
 from .manage_views import person
 from .managers import zone_for
-from .report_chart import chart_of
+from .report_chart import charts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def report(request: HttpRequest, zone_id: str) -> HttpResponse:
         "openings": openings,
         "event": asked.event,
         "report": made,
-        "chart": chart_of(made, opens_at=timezone.localtime(asked.event.opens_at) if asked.event else None, until=now),
+        "chart": charts_of(made, opens_at=timezone.localtime(asked.event.opens_at) if asked.event else None, until=now),
         "is_running": end > now,
         "made_at": now,
         "site_zone": timezone.get_current_timezone_name(),

@@ -28,7 +28,7 @@ from .wall import WallRow
 
 CHANGES_PER_PAGE = 50
 # Cards that the wall is drawn with, and by which it grows: more than a screen holds, few enough to be there at once.
-CARDS_AT_ONCE = 60
+CARDS_AT_ONCE = 40
 
 
 def person(request: HttpRequest) -> User:

@@ -21,7 +21,7 @@ from .managers import Action, Role, may, may_give_roles
 from .models import Zone, ZoneMode
 from .outcomes import WAITING
 from .outlook import FREE
-from .report_chart import Chart, chart_of
+from .report_chart import Charts, charts_of
 from .rules import MAX_PER_MINUTE, Mode
 from .services import Conflict
 from .templatetags.manage import figure, seconds, time_near
@@ -138,7 +138,7 @@ def _rates(changes: Iterable[ChangeTold]) -> list[list[int]]:
     return [[one.at_ms, one.before["per_minute"]] for one in changes if "per_minute" in one.before]
 
 
-def _course(history: Sequence[Minute]) -> Chart:
+def _course(history: Sequence[Minute]) -> Charts:
     """What the page shows of the last half hour without a script."""
     minutes = [
         reports.Minute(
@@ -148,7 +148,7 @@ def _course(history: Sequence[Minute]) -> Chart:
         for one in history
     ]
     start, end = minutes[0].minute, minutes[-1].minute + reports.MINUTE
-    return chart_of(reports.report_make(start=start, end=end, minutes=minutes), until=timezone.now())
+    return charts_of(reports.report_make(start=start, end=end, minutes=minutes), until=timezone.now())
 
 
 def preview_words(found: Preview) -> str:

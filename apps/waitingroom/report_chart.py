@@ -16,9 +16,26 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 56, 14, 26
 # More points than this are less than a pixel each: a longer span is drawn by the fullest of several minutes.
 MOST_POINTS = 720
 TICKS = 4
-TIME_TICKS = 8
 # Minutes between two labels of the time axis.
 TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The paper: its size, the margins around the plot, and how many labels the time axis has room for, or so."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+    times: int
+
+
+WIDE = Frame(WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM, times=8)
+# For a phone, where figures have no room but in the plot.
+NARROW = Frame(360, 240, left=1, right=1, top=22, bottom=24, times=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +48,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What a template draws; lengths in the units of a WIDTH by HEIGHT view box."""
+    """What a template draws; lengths in the units of a view box of the frame's size."""
 
     waiting: str
     entries: str
@@ -39,15 +56,31 @@ class Chart:
     left: Sequence[Tick]
     right: Sequence[Tick]
     opens_at: float | None
-    width: int = WIDTH
-    height: int = HEIGHT
-    plot_left: int = LEFT
-    plot_right: int = WIDTH - RIGHT
-    plot_top: int = TOP
-    plot_bottom: int = HEIGHT - BOTTOM
+    width: int
+    height: int
+    plot_left: int
+    plot_right: int
+    plot_top: int
+    plot_bottom: int
 
 
-def chart_of(found: Report, *, opens_at: datetime | None = None, until: datetime | None = None) -> Chart:
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """The same chart for wide and for narrow windows."""
+
+    wide: Chart
+    narrow: Chart
+
+
+def charts_of(found: Report, *, opens_at: datetime | None = None, until: datetime | None = None) -> Charts:
+    """The charts of a report; see `chart_of`."""
+    wide, narrow = (chart_of(found, opens_at=opens_at, until=until, frame=frame) for frame in (WIDE, NARROW))
+    return Charts(wide, narrow)
+
+
+def chart_of(
+    found: Report, *, opens_at: datetime | None = None, until: datetime | None = None, frame: Frame = WIDE
+) -> Chart:
     """The chart of a report; times are labelled in the time zone of its `start`.
 
     Nothing is drawn from the minute on in which `until` lies: it is not over, and would look like a fall.
@@ -56,20 +89,26 @@ def chart_of(found: Report, *, opens_at: datetime | None = None, until: datetime
     merged = -(-count // MOST_POINTS)
     waiting, entries = _series(found.minutes, found.start, count, merged)
     left, right = _top(max(waiting)), _top(max(entries))
-    step = (WIDTH - LEFT - RIGHT) / len(waiting)
-    spread = (WIDTH - LEFT - RIGHT) / count
+    across = frame.width - frame.left - frame.right
+    step, spread = across / len(waiting), across / count
     drawn = count if until is None else max(1, int((until - found.start) / MINUTE) // merged)
 
     def x_of(moment: datetime) -> float:
-        return round(LEFT + (moment - found.start) / MINUTE * spread, 1)
+        return round(frame.left + (moment - found.start) / MINUTE * spread, 1)
 
     return Chart(
-        waiting=_stairs(waiting[:drawn], left, step, closed=True),
-        entries=_stairs(entries[:drawn], right, step),
-        times=[Tick(x_of(moment), text) for moment, text in _times(found.start, found.end)],
-        left=_ticks(left),
-        right=_ticks(right),
+        waiting=_stairs(waiting[:drawn], left, step, frame, closed=True),
+        entries=_stairs(entries[:drawn], right, step, frame),
+        times=[Tick(x_of(moment), text) for moment, text in _times(found.start, found.end, frame.times)],
+        left=_ticks(left, frame),
+        right=_ticks(right, frame),
         opens_at=x_of(opens_at) if opens_at is not None and found.start < opens_at < found.end else None,
+        width=frame.width,
+        height=frame.height,
+        plot_left=frame.left,
+        plot_right=frame.width - frame.right,
+        plot_top=frame.top,
+        plot_bottom=frame.height - frame.bottom,
     )
 
 
@@ -93,29 +132,30 @@ def _top(most: int) -> int:
     return int(step) * TICKS
 
 
-def _y(value: float, top: int) -> float:
-    return round(HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - TOP), 1)
+def _y(value: float, top: int, frame: Frame) -> float:
+    bottom = frame.height - frame.bottom
+    return round(bottom - value / top * (bottom - frame.top), 1)
 
 
-def _stairs(values: Sequence[int], top: int, step: float, *, closed: bool = False) -> str:
+def _stairs(values: Sequence[int], top: int, step: float, frame: Frame, *, closed: bool = False) -> str:
     """A path that holds each value for a step; closed, it encloses the area below."""
-    parts = [f"M{LEFT} {_y(values[0], top)}"]
+    parts = [f"M{frame.left} {_y(values[0], top, frame)}"]
     for number, value in enumerate(values):
         if number and value != values[number - 1]:
-            parts.append(f"V{_y(value, top)}")
+            parts.append(f"V{_y(value, top, frame)}")
         if number == len(values) - 1 or values[number + 1] != value:
-            parts.append(f"H{round(LEFT + (number + 1) * step, 1)}")
-    return "".join(parts) + (f"V{HEIGHT - BOTTOM}H{LEFT}Z" if closed else "")
+            parts.append(f"H{round(frame.left + (number + 1) * step, 1)}")
+    return "".join(parts) + (f"V{frame.height - frame.bottom}H{frame.left}Z" if closed else "")
 
 
-def _ticks(top: int) -> list[Tick]:
-    return [Tick(_y(top * part / TICKS, top), f"{top * part // TICKS:,}") for part in range(TICKS + 1)]
+def _ticks(top: int, frame: Frame) -> list[Tick]:
+    return [Tick(_y(top * part / TICKS, top, frame), f"{top * part // TICKS:,}") for part in range(TICKS + 1)]
 
 
-def _times(start: datetime, end: datetime) -> list[tuple[datetime, str]]:
-    """Round moments of the clock in the span, at most TIME_TICKS or so."""
+def _times(start: datetime, end: datetime, most: int) -> list[tuple[datetime, str]]:
+    """Round moments of the clock in the span, at most so many or so."""
     count = (end - start) / MINUTE
-    step = next((each for each in TIME_STEPS if count / each <= TIME_TICKS), TIME_STEPS[-1])
+    step = next((each for each in TIME_STEPS if count / each <= most), TIME_STEPS[-1])
     midnight = start.replace(hour=0, minute=0)
     first = -(-((start - midnight) // MINUTE) // step)
     moments = []

@@ -6,9 +6,15 @@ export const config = JSON.parse(document.getElementById("manage-config").textCo
 
 const UNKNOWN = "—";
 const NEAR_MS = 20 * 3_600_000;
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: config.timeZone });
-const clockFull = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: config.timeZone });
-const day = new Intl.DateTimeFormat("en-CA", { dateStyle: "short", timeZone: config.timeZone });
+
+/** A clock that is made when it is first looked at: making one takes milliseconds, and the wall needs none. */
+function clockOf(locale, options) {
+  let made;
+  return (ms) => (made ??= new Intl.DateTimeFormat(locale, { ...options, timeZone: config.timeZone })).format(ms);
+}
+
+const clock = clockOf("en-GB", { hour: "2-digit", minute: "2-digit" });
+const day = clockOf("en-CA", { dateStyle: "short" });
 
 export const figure = (value) => (value === null ? UNKNOWN : number(value));
 export const seconds = (value) => (value === null ? UNKNOWN : duration(value));
@@ -31,10 +37,10 @@ export const of = (perMinute) => fill(config.of, { n: number(perMinute) });
 /** Epoch ms -> "14:32", with the day if it is not near, in the time zone of the site. */
 export function timeAt(ms) {
   const isNear = Math.abs(ms - Date.now()) < NEAR_MS;
-  return isNear ? clock.format(ms) : `${day.format(ms)} ${clock.format(ms)}`;
+  return isNear ? clock(ms) : `${day(ms)} ${clock(ms)}`;
 }
 
-export const timeOfDay = (ms) => clockFull.format(ms);
+export const timeOfDay = clockOf("en-GB", { timeStyle: "medium" });
 
 /** Change what differs, and only that. */
 export function put(element, text) {

@@ -19,6 +19,7 @@ from . import (
     gate_http,
     gate_line,
     gate_ws,
+    manage,
     ranking,
 )
 from .machine import TICKS_A_SECOND
@@ -39,6 +40,7 @@ SCENARIOS: dict[str, Scenario] = {
         analytics_sessions,
         analytics_query,
         ranking,
+        manage,
         admin,
     )
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apps.waitingroom import reports
 from apps.waitingroom.models import ChangeAction, Zone, ZoneChange, ZoneStatistic
-from apps.waitingroom.report_chart import BOTTOM, HEIGHT, LEFT, MOST_POINTS, RIGHT, TOP, WIDTH, chart_of
+from apps.waitingroom.report_chart import LEFT, MOST_POINTS, NARROW, RIGHT, TOP, WIDE, WIDTH, Frame, chart_of
 from apps.waitingroom.reports import Minute, Opening, event_end, report_csv, report_make
 from apps.waitingroom.statistics import statistics_write, wait_quantile
 from tests.services.redis_server import RedisServer
@@ -217,28 +217,30 @@ def points(path: str) -> list[tuple[str, float]]:
 
 
 @given(
+    st.sampled_from([WIDE, NARROW]),
     st.integers(1, 10_080),
     st.lists(st.tuples(st.integers(0, 10_079), st.integers(0, 2_000_000), st.integers(0, 10_000_000)), max_size=20),
 )
-def test_a_chart_stays_in_its_frame(count: int, told: list[tuple[int, int, int]]) -> None:
+def test_a_chart_stays_in_its_frame(frame: Frame, count: int, told: list[tuple[int, int, int]]) -> None:
     minutes = [
         minute_of(number, waiting=waiting, entries=entries)
         for number, waiting, entries in sorted({one[0]: one for one in told}.values())
         if number < count
     ]
     found = report_make(start=NOON, end=at(count), minutes=minutes)
-    chart = chart_of(found, opens_at=at(count / 2))
+    chart = chart_of(found, opens_at=at(count / 2), frame=frame)
+    bottom, right = frame.height - frame.bottom, frame.width - frame.right
     for path in (chart.waiting, chart.entries):
         steps = points(path)
         assert len(steps) <= 2 * MOST_POINTS + 4
-        assert all(TOP - 0.1 <= place <= HEIGHT - BOTTOM + 0.1 for kind, place in steps if kind in "MV")
-        assert all(LEFT - 0.1 <= place <= WIDTH - RIGHT + 0.2 for kind, place in steps if kind == "H")
+        assert all(frame.top - 0.1 <= place <= bottom + 0.1 for kind, place in steps if kind in "MV")
+        assert all(frame.left - 0.1 <= place <= right + 0.2 for kind, place in steps if kind == "H")
     peak = min(place for kind, place in points(chart.waiting) if kind in "MV")
-    assert (peak < HEIGHT - BOTTOM) == (found.peak > 0)
+    assert (peak < bottom) == (found.peak > 0)
     assert int(chart.left[-1].text.replace(",", "")) >= found.peak
     assert int(chart.right[-1].text.replace(",", "")) >= found.fastest
-    assert 1 <= len(chart.times) <= 10 or count < 2
-    assert all(LEFT <= tick.at <= WIDTH - RIGHT + 0.1 for tick in chart.times)
+    assert 1 <= len(chart.times) <= max(frame.times, 7) + 2 or count < 2  # every day of a week has a label
+    assert all(frame.left <= tick.at <= right + 0.1 for tick in chart.times)
 
 
 def test_the_scale_is_round() -> None:
