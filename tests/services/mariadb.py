@@ -83,6 +83,7 @@ class MariaDBServer:
                 f"--datadir={data}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
+                f"--tmpdir={self.folder}",  # one that starts in a shared folder deletes temporary tables of all others
                 "--innodb-log-file-size=32M",
                 "--innodb-use-native-aio=OFF",
             ],
