@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # So many broadcasters are looked up by their index; of more, all streams of the day are read.
 BROADCASTERS_ASKED = 500
+# SQLite takes a range with two ends for narrower than one with one, and the index of ends for the better one.
+NEVER = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC)
 
 
 def oldest_day(today: datetime.date) -> datetime.date | None:
@@ -42,7 +44,7 @@ def streams_of_day(day: Day, broadcasters: Collection[int] | None = None) -> lis
     """Every stream, or every one of these broadcasters, that was live on the day, by id."""
     # Two questions that an index answers each, instead of one that reads all streams there ever were. Only what is
     # over has an end, so the second needs no status; with one, another index might be taken.
-    questions = (Q(status=StreamStatus.LIVE), Q(ended_at__gte=day.start))
+    questions = (Q(status=StreamStatus.LIVE), Q(ended_at__gte=day.start, ended_at__lt=NEVER))
     found: dict[int, StreamOfDay] = {}
     for question in questions:
         streams = Stream.objects.filter(question, started_at__lt=day.end)
