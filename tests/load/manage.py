@@ -7,10 +7,10 @@ that the new N makes. It is asked every 10 ms; `change_ms` is the slowest.
 `commands_per_second`: what Redis does for 1 and for 50 managers who watch the wall, and one zone, less what it does
 while nobody looks; by INFO commandstats, commands inside scripts included. `--seconds` is how long each is counted.
 
-`wall_server_ms`: the wall over HTTP, the slowest of twenty. `wall_render_ms`: a real Chromium that has been there
-before, from the answer's first byte until it is parsed, its script has run and it is painted, the slowest of five.
-Then it watches for `--seconds` as it was opened, and as long with all cards drawn: `long_tasks` are those of more than
-50 ms.
+`wall_server_ms`: the wall over HTTP, the slowest of twenty. `wall_render_ms`: a real Chromium that comes to it from
+another page of the site, from the answer's first byte until it is parsed, its script has run and it is painted, the
+slowest of five. Then it watches for `--seconds` as it was opened, and as long with all cards drawn: `long_tasks` are
+those of more than 50 ms.
 
 What it cannot prove: a network, other browsers, or MariaDB, since SQLite serves here. Chromium shares both cores with
 all the rest, and has no graphics card.

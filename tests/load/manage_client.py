@@ -92,8 +92,9 @@ def painted(browser: Browser, manager: Manager, *, zones: int, seconds: float) -
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.add_cookies([cookie])
     context.add_init_script(TASKS)
+    page = context.new_page()
     for visit in range(PAINTS + 1):
-        page = context.new_page()
+        page.goto(f"{manager.house.web.base_url}/manage/new/")
         page.goto(f"{manager.house.web.base_url}/manage/")
         page.locator("[data-link=live]").wait_for()
         first, ready = page.evaluate(PAINTED)
@@ -103,8 +104,6 @@ def painted(browser: Browser, manager: Manager, *, zones: int, seconds: float) -
             took.append(ready - first)
         if page.locator("[data-total=zones]").text_content() != f"{zones:,}":
             raise RuntimeError("the wall does not know all zones")
-        if visit < PAINTS:
-            page.close()
     say(f"Chromium drew the wall within {max(took):.0f} ms")
     opened = _moving(page, seconds)
     while page.locator("[data-more]").is_visible():
