@@ -4,6 +4,7 @@ import os
 
 from celery import Celery
 from celery.schedules import crontab
+from kombu import Queue
 
 from apps.analytics.daily import COUNTED_AT
 
@@ -15,6 +16,19 @@ worker_metrics_prepare()
 app = Celery("fullhouse")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# What may take minutes has a queue of its own, so that a worker can be kept free for what is due every few seconds. A
+# worker that is not told which (-Q) serves both.
+PROMPT, BULK = "celery", "bulk"
+app.conf.task_default_queue = PROMPT
+app.conf.task_queues = (Queue(PROMPT, routing_key=PROMPT), Queue(BULK, routing_key=BULK))
+app.conf.task_routes = {
+    "apps.analytics.tasks.daily": {"queue": BULK},
+    "apps.analytics.tasks.rankings": {"queue": BULK},
+    "apps.analytics.tasks.partitions": {"queue": BULK},
+    "apps.waitingroom.tasks.statistics_forget": {"queue": BULK},
+    "apps.operations.tasks.alerts_forget": {"queue": BULK},
+}
 
 # A task that no worker took before it is due again is dropped (expires): after an hour without workers there is one
 # sweep to do and not 1,200.
