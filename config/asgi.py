@@ -34,7 +34,7 @@ def _house() -> ProtocolTypeRouter:
     patterns = []
     if settings.ROLE != "gate":
         from apps.audience.routing import websocket_urlpatterns as audience
-        from apps.waitingroom.manage_routing import websocket_urlpatterns as managers
+        from apps.waitingroom.manage.routing import websocket_urlpatterns as managers
 
         patterns = [*audience, *managers]
     return ProtocolTypeRouter(

@@ -12,7 +12,7 @@ urlpatterns = [
     path("", include("apps.streams.urls")),
     path("", include("apps.analytics.urls")),
     path("accounts/", include("apps.accounts.urls")),
-    path("manage/", include("apps.waitingroom.manage_urls")),
+    path("manage/", include("apps.waitingroom.manage.urls")),
     path("api/", api_urls()),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/login/", admin_sign_in),  # before the admin's own, which still gives the address its name

@@ -18,8 +18,8 @@ from apps.audience import store as audience_store
 from apps.audience.sessions import SERVER_SILENCE_MS
 from apps.realtime import redis
 from apps.waitingroom import board_store
-from apps.waitingroom.manage_display import health_words, mode_name
-from apps.waitingroom.manage_selectors import wall_rows
+from apps.waitingroom.manage.display import health_words, mode_name
+from apps.waitingroom.manage.selectors import wall_rows
 
 from . import job_store
 from .alert_kinds import Severity

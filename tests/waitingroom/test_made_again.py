@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.waitingroom import reports, services
 from apps.waitingroom.changes import NotUndoable, change_undo, changes_of, mode_change_of
-from apps.waitingroom.manage_selectors import zone_now
+from apps.waitingroom.manage.selectors import zone_now
 from apps.waitingroom.models import Role, Zone, ZoneChange, ZoneStatistic
 from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.statistics import statistics_write

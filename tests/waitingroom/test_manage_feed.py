@@ -17,12 +17,13 @@ from prometheus_client import REGISTRY
 
 from apps.accounts.models import User
 from apps.accounts.services import operator_ensure, user_ban
-from apps.waitingroom import manage_feed as manage_feed_module
-from apps.waitingroom import manage_reading, services
+from apps.waitingroom import services
 from apps.waitingroom.gatehouse import Gatehouse
 from apps.waitingroom.keeper import ZoneKeeper
-from apps.waitingroom.manage_feed import Feed, manage_feed, manage_feed_stop
-from apps.waitingroom.manage_selectors import wall_now, zone_now
+from apps.waitingroom.manage import feed as feed_module
+from apps.waitingroom.manage import reading
+from apps.waitingroom.manage.feed import Feed, manage_feed, manage_feed_stop
+from apps.waitingroom.manage.selectors import wall_now, zone_now
 from apps.waitingroom.models import Role, Zone, ZoneManager
 from apps.waitingroom.role_services import manager_remove, manager_set
 from apps.waitingroom.statistics import statistics_write
@@ -57,9 +58,9 @@ async def feed(async_redis_clients: None) -> AsyncIterator[Feed]:
 @pytest_asyncio.fixture
 async def quick(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> Feed:
     """The same, in a tenth of its time, for what does not depend on it."""
-    monkeypatch.setattr(manage_feed_module, "TICK_S", manage_feed_module.TICK_S / 10)
-    monkeypatch.setattr(manage_reading, "ROLES_EVERY_S", manage_reading.ROLES_EVERY_S / 10)
-    monkeypatch.setattr(manage_reading, "FACTS_EVERY_S", manage_reading.FACTS_EVERY_S / 10)
+    monkeypatch.setattr(feed_module, "TICK_S", feed_module.TICK_S / 10)
+    monkeypatch.setattr(reading, "ROLES_EVERY_S", reading.ROLES_EVERY_S / 10)
+    monkeypatch.setattr(reading, "FACTS_EVERY_S", reading.FACTS_EVERY_S / 10)
     return feed
 
 
@@ -384,7 +385,7 @@ async def test_who_is_banned_is_seen_out_at_once(feed: Feed, hers: str, mina: Us
 
 
 def test_a_page_looks_again_at_least_every_five_seconds() -> None:
-    assert manage_reading.ROLES_EVERY_S + manage_feed_module.TICK_S <= 5
+    assert reading.ROLES_EVERY_S + feed_module.TICK_S <= 5
 
 
 @pytest.mark.parametrize("how", ["role", "account", "password", "session"])

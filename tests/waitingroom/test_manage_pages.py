@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.accounts.services import operator_ensure, user_register
-from apps.waitingroom.manage_forms import MOMENT
-from apps.waitingroom.manage_views import CARDS_AT_ONCE
+from apps.waitingroom.manage.forms import MOMENT
+from apps.waitingroom.manage.views import CARDS_AT_ONCE
 from apps.waitingroom.models import Role, Zone, ZoneChange, ZoneManager
 from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.services import zone_update

@@ -11,9 +11,9 @@ from django.db import OperationalError
 from prometheus_client import REGISTRY
 
 from apps.accounts.models import User
-from apps.waitingroom import manage_reading
-from apps.waitingroom.manage_access import standing
-from apps.waitingroom.manage_feed import Feed, manage_feed, manage_feed_stop
+from apps.waitingroom.manage import reading
+from apps.waitingroom.manage.access import standing
+from apps.waitingroom.manage.feed import Feed, manage_feed, manage_feed_stop
 from apps.waitingroom.models import Role
 from apps.waitingroom.role_services import manager_set
 from tests.services.waiting import eventually_async
@@ -93,7 +93,7 @@ async def test_nobody_stays_for_longer_than_half_a_minute_unverified(
             await feed.tick()
             await feed.reading.settle()
         await frame(one)
-        monkeypatch.setattr(manage_reading, "standing", away)
+        monkeypatch.setattr(reading, "standing", away)
         before = failures()
         for _ in range(30):
             clock.now += 1
@@ -122,7 +122,7 @@ async def test_a_reading_that_hangs_counts_as_none(
             await feed.tick()
             await feed.reading.settle()
         await frame(one)
-        monkeypatch.setattr(manage_reading, "standing", hanging)
+        monkeypatch.setattr(reading, "standing", hanging)
         for _ in range(30):
             clock.now += 1
             await feed.tick()
@@ -150,10 +150,10 @@ async def test_what_was_read_is_as_old_as_its_reading(
 
     async with watching("wall/", hers) as one:
         await eventually_async(lambda: seated(feed))
-        monkeypatch.setattr(manage_reading, "standing", slow)
+        monkeypatch.setattr(reading, "standing", slow)
         await feed.tick()
         await feed.reading.settle()
-        monkeypatch.setattr(manage_reading, "standing", away)
+        monkeypatch.setattr(reading, "standing", away)
         for _ in range(11):
             assert not feed.reading.is_blind
             clock.now += 1

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.waitingroom import reports
+from apps.waitingroom.manage.report_chart import LEFT, MOST_POINTS, NARROW, RIGHT, TOP, WIDE, WIDTH, Frame, chart_of
 from apps.waitingroom.models import ChangeAction, Zone, ZoneChange, ZoneStatistic
-from apps.waitingroom.report_chart import LEFT, MOST_POINTS, NARROW, RIGHT, TOP, WIDE, WIDTH, Frame, chart_of
 from apps.waitingroom.reports import Minute, Opening, event_end, report_csv, report_make
 from apps.waitingroom.statistics import statistics_write, wait_quantile
 from tests.services.redis_server import RedisServer

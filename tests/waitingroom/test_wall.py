@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.waitingroom.bearing import Bearing, Progress
+from apps.waitingroom.manage.wall import WallRow, ZoneFacts, row_of, sorted_by_trouble, trouble_of
 from apps.waitingroom.rules import Mode
 from apps.waitingroom.snapshot import Bitmap, Snapshot
-from apps.waitingroom.wall import WallRow, ZoneFacts, row_of, sorted_by_trouble, trouble_of
 from apps.waitingroom.windows import Schedule, share
 from tests.waitingroom.gate import CONCERT
 

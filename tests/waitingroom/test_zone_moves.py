@@ -8,7 +8,7 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.accounts.services import operator_ensure
-from apps.waitingroom.manage_settings_forms import SettingsForm
+from apps.waitingroom.manage.settings_forms import SettingsForm
 from apps.waitingroom.models import Role, Zone, ZoneChange
 from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.services import zone_update

@@ -7,7 +7,7 @@ from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from apps.waitingroom import manage_display
+from apps.waitingroom.manage import display
 from apps.waitingroom.manager_models import Role, ZoneChange
 
 register = template.Library()
@@ -18,14 +18,14 @@ NEAR = timedelta(hours=20)
 @register.filter
 def figure(value: int | None) -> str:
     """12345 -> "12,345"; what is not known shows as a dash."""
-    return f"{value:,}" if isinstance(value, int) else manage_display.UNKNOWN
+    return f"{value:,}" if isinstance(value, int) else display.UNKNOWN
 
 
 @register.filter
 def seconds(value: int | None) -> str:
     """Seconds as h:mm:ss, or m:ss under an hour; what is not known shows as a dash."""
     if not isinstance(value, int):
-        return manage_display.UNKNOWN
+        return display.UNKNOWN
     minutes, rest = divmod(value, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -35,7 +35,7 @@ def seconds(value: int | None) -> str:
 def moment(value: datetime | int | None, form: str = "Y-m-d H:i") -> str:
     """A moment, or epoch ms, in the time zone of this site."""
     if value is None:
-        return manage_display.UNKNOWN
+        return display.UNKNOWN
     if isinstance(value, int):
         value = datetime.fromtimestamp(value / 1000, tz=timezone.get_current_timezone())
     return date_format(timezone.localtime(value), form)
@@ -45,47 +45,47 @@ def moment(value: datetime | int | None, form: str = "Y-m-d H:i") -> str:
 def time_near(value: datetime | None) -> str:
     """A moment: the time of day, with the day if it is not near."""
     if value is None:
-        return manage_display.UNKNOWN
+        return display.UNKNOWN
     return moment(value, "H:i" if abs(value - timezone.now()) < NEAR else "Y-m-d H:i")
 
 
 @register.filter
 def asks_first(change: ZoneChange) -> bool:
     """Whether undoing it would set a mode again that no single click sets."""
-    return change.before.get("mode") in manage_display.DANGEROUS_MODES
+    return change.before.get("mode") in display.DANGEROUS_MODES
 
 
 @register.filter
 def mode_name(value: str) -> str:
     """The name of a mode."""
-    return manage_display.mode_name(value)
+    return display.mode_name(value)
 
 
 @register.filter
 def mode_words(value: str) -> str:
     """What a mode does."""
-    return manage_display.mode_words(value)
+    return display.mode_words(value)
 
 
 @register.filter
 def role_name(value: int) -> str:
     """The name of a role."""
-    return manage_display.role_name(Role(value))
+    return display.role_name(Role(value))
 
 
 @register.filter
 def who_words(value: ZoneChange) -> str:
     """Who did it."""
-    return manage_display.who_words(value)
+    return display.who_words(value)
 
 
 @register.filter
-def differences(value: ZoneChange) -> Iterator[manage_display.Difference]:
+def differences(value: ZoneChange) -> Iterator[display.Difference]:
     """What a change changed."""
-    return manage_display.differences(value)
+    return display.differences(value)
 
 
 @register.filter
 def change_title(value: ZoneChange) -> str:
     """What was done."""
-    return manage_display.change_title(value)
+    return display.change_title(value)

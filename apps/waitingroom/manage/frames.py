@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from .bearing import Bearing
+from ..bearing import Bearing
 from .wall import ZoneFacts, encode
 
 

@@ -20,13 +20,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.models import User
 
-from . import role_services, services
-from .changes import NotUndoable, change_undo
-from .manage_forms import VersionedForm, blame
-from .manage_settings_forms import CreateForm, ManagerForm, SettingsForm
-from .manage_views import person
-from .manage_zone_page import FORMS, zone_page
-from .managers import (
+from .. import role_services, services
+from ..changes import NotUndoable, change_undo
+from ..managers import (
     Action,
     NotAllowed,
     Role,
@@ -40,7 +36,11 @@ from .managers import (
     role_of,
     zone_for,
 )
-from .models import Zone, ZoneChange, ZoneManager
+from ..models import Zone, ZoneChange, ZoneManager
+from .forms import VersionedForm, blame
+from .settings_forms import CreateForm, ManagerForm, SettingsForm
+from .views import person
+from .zone_page import FORMS, zone_page
 
 DONE: Mapping[str, Any] = {
     "rate": gettext_lazy("Entries a minute: changed."),

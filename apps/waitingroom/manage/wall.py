@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
-from .bearing import Bearing
-from .outcomes import WAITING
-from .outlook import FREE, state_of
-from .rules import Mode
+from ..bearing import Bearing
+from ..outcomes import WAITING
+from ..outlook import FREE, state_of
+from ..rules import Mode
 
 Health = Literal["ok", "underused", "still", "stale", "lost"]
 LEVELS: dict[str, int] = {"ok": 0, "underused": 2, "still": 3, "stale": 4, "lost": 5}

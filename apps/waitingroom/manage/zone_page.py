@@ -12,19 +12,20 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 
-from . import manage_selectors, reports
-from .changes import changes_of, mode_change_of
-from .manage_display import health_words, mode_since, mode_since_words, percent_of, words_for_scripts
-from .manage_forms import BlockForm, ClearForm, MessageForm, ModeForm, RateForm, ScheduleForm, VersionedForm
-from .manage_selectors import Preview
-from .managers import Action, Role, may, may_give_roles
-from .models import Zone, ZoneMode
-from .outcomes import WAITING
-from .outlook import FREE
+from .. import reports
+from ..changes import changes_of, mode_change_of
+from ..managers import Action, Role, may, may_give_roles
+from ..models import Zone, ZoneMode
+from ..outcomes import WAITING
+from ..outlook import FREE
+from ..rules import MAX_PER_MINUTE, Mode
+from ..services import Conflict
+from ..templatetags.manage import figure, seconds, time_near
+from . import selectors
+from .display import health_words, mode_since, mode_since_words, percent_of, words_for_scripts
+from .forms import BlockForm, ClearForm, MessageForm, ModeForm, RateForm, ScheduleForm, VersionedForm
 from .report_chart import Charts, charts_of
-from .rules import MAX_PER_MINUTE, Mode
-from .services import Conflict
-from .templatetags.manage import figure, seconds, time_near
+from .selectors import Preview
 from .wall import ChangeTold, Minute, ZoneDetail
 
 CHANGES_SHOWN = 8
@@ -55,7 +56,7 @@ def zone_page(
     status: int = 200,
 ) -> HttpResponse:
     """The zone's page; `bound` is a form that was refused, `conflict` why. `asked` is an N to look ahead at."""
-    detail = manage_selectors.zone_now(found.pk)
+    detail = selectors.zone_now(found.pk)
     forms: dict[str, VersionedForm] = {
         name: form.of(found, name) for name, (form, action) in FORMS.items() if may(role, action)
     }
@@ -71,8 +72,8 @@ def zone_page(
             forms["rate"] = RateForm(part="rate", initial={"per_minute": per_minute, "version": found.version})
         else:
             forms["rate"] = typed
-    ahead = manage_selectors.preview(found.pk, found.per_minute)
-    looked = ahead if per_minute == found.per_minute else manage_selectors.preview(found.pk, per_minute)
+    ahead = selectors.preview(found.pk, found.per_minute)
+    looked = ahead if per_minute == found.per_minute else selectors.preview(found.pk, per_minute)
     latest = changes_of(found.pk, CHANGES_SHOWN)
     mode_set = mode_change_of(found.pk)
     context = {

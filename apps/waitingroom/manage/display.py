@@ -11,8 +11,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .manager_models import ChangeAction, Role, ZoneChange
-from .models import FailMode, Zone, ZoneMode
+from ..manager_models import ChangeAction, Role, ZoneChange
+from ..models import FailMode, Zone, ZoneMode
 from .wall import WallRow
 
 UNKNOWN = "—"

@@ -9,11 +9,11 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import rules
-from .manage_forms import CountField, MomentField, VersionedForm
-from .manager_models import Role
-from .models import FailMode, Zone, ZoneMode
-from .reports import LONGEST
+from .. import rules
+from ..manager_models import Role
+from ..models import FailMode, Zone, ZoneMode
+from ..reports import LONGEST
+from .forms import CountField, MomentField, VersionedForm
 
 
 def _app_of(known: forms.Field, apps: Sequence[str]) -> forms.ChoiceField:

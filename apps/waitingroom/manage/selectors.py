@@ -1,4 +1,4 @@
-"""What the managers' pages show when they are opened; from then on their sockets go on (manage_feed.py)."""
+"""What the managers' pages show when they are opened; from then on their sockets go on (feed.py)."""
 
 import contextlib
 import time
@@ -12,15 +12,15 @@ from redis.exceptions import RedisError
 from apps.accounts.models import User
 from apps.realtime import redis
 
-from . import store
-from .board_store import Board, board_look, board_read
-from .managers import zones_of
-from .models import Zone
-from .outcomes import BLOCKED, PAUSED
-from .outlook import FREE, state_of
-from .rules import Mode
+from .. import store
+from ..board_store import Board, board_look, board_read
+from ..managers import zones_of
+from ..models import Zone
+from ..outcomes import BLOCKED, PAUSED
+from ..outlook import FREE, state_of
+from ..rules import Mode
+from ..windows import Schedule
 from .wall import WallRow, ZoneDetail, row_of, sorted_by_trouble
-from .windows import Schedule
 from .zone_sight import changes_read, facts_read, gates_seen, past_of, unwritten, written_read
 
 

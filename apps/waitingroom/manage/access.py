@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 
-from .managers import CHANGE_PERMISSION, VIEW_PERMISSION, Role, refuse, roles_of, zone_for, zones_of
-from .models import Zone
+from ..managers import CHANGE_PERMISSION, VIEW_PERMISSION, Role, refuse, roles_of, zone_for, zones_of
+from ..models import Zone
 
 
 class SignedOut(Exception):

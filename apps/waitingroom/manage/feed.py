@@ -2,7 +2,7 @@
 
 A tick costs Redis one look at the board, of four commands (six every GATES_EVERY_TICKS), and MINUTES_A_TICK minutes of
 statistics at most, however many zones there are and however many people watch. What changes slowly is read of the
-database beside it (manage_reading.py), and so is whether they still may.
+database beside it (reading.py), and so is whether they still may.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from apps.realtime.hub import BATCH
 from apps.realtime.metrics import DELIVERIES, REDIS_FAILURES
 from apps.realtime.outbox import Message
 
-from . import manage_frames as frames
-from . import store
-from .board_store import Board, board_look, board_read
-from .manage_past import WatchedPast
-from .manage_reading import Reading, Seat
-from .metrics import LOOP_FAILURES
+from .. import store
+from ..board_store import Board, board_look, board_read
+from ..metrics import LOOP_FAILURES
+from . import frames
+from .past import WatchedPast
+from .reading import Reading, Seat
 from .wall import WallRow, row_of
 
 logger = logging.getLogger(__name__)

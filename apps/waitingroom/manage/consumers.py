@@ -7,9 +7,9 @@ from django.http import parse_cookie
 from apps.realtime.close_codes import FORBIDDEN, NOT_FOUND, UNAUTHORIZED
 from apps.realtime.consumers import LeanWebsocketConsumer
 
-from .manage_access import NoZones, Person, SignedOut, let_in
-from .manage_feed import manage_feed
-from .managers import NoSuchZone, Role
+from ..managers import NoSuchZone, Role
+from .access import NoZones, Person, SignedOut, let_in
+from .feed import manage_feed
 
 
 class _ManagerConsumer(LeanWebsocketConsumer):

@@ -17,11 +17,11 @@ from django.utils import timezone
 
 from apps.realtime.outbox import Outbox
 
-from .board_store import Board
-from .manage_access import Person, standing
-from .manage_past import WRITTEN_EVERY_S, WatchedPast
-from .managers import Role
-from .metrics import LOOP_FAILURES
+from ..board_store import Board
+from ..managers import Role
+from ..metrics import LOOP_FAILURES
+from .access import Person, standing
+from .past import WRITTEN_EVERY_S, WatchedPast
 from .wall import ChangeTold, ZoneFacts
 from .zone_sight import Written, changes_read, facts_read, written_read
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from .board_store import Gate
-from .replies import ZoneMinute
+from ..board_store import Gate
+from ..replies import ZoneMinute
 from .wall import ChangeTold, encode
 from .zone_sight import HISTORY_MINUTES, Written, gates_seen, is_settled, past_of, unwritten
 

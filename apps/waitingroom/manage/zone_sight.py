@@ -8,12 +8,12 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
-from .board_store import Gate
-from .changes import changes_of
-from .models import Zone, ZoneChange, ZoneStatistic
-from .replies import ZoneMinute
-from .rules import Mode
-from .statistics import QUANTILES, SETTLED_AFTER_S, wait_quantile
+from ..board_store import Gate
+from ..changes import changes_of
+from ..models import Zone, ZoneChange, ZoneStatistic
+from ..replies import ZoneMinute
+from ..rules import Mode
+from ..statistics import QUANTILES, SETTLED_AFTER_S, wait_quantile
 from .wall import ChangeTold, Funnel, GateSeen, Minute, Waits, ZoneFacts, ZonePast, moment_ms
 
 HISTORY_MINUTES = 30

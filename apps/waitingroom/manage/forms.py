@@ -12,9 +12,9 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from . import rules
-from .manager_models import MAX_WHY
-from .models import Zone, ZoneMode
+from .. import rules
+from ..manager_models import MAX_WHY
+from ..models import Zone, ZoneMode
 
 MOMENT = "%Y-%m-%dT%H:%M"
 

@@ -16,15 +16,15 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.models import User
 
-from . import manage_selectors
-from .changes import changes_of
-from .manage_display import health_words, mode_names, percent_of, words_for_scripts
-from .manage_forms import RateForm
-from .manage_settings_forms import SiftForm
-from .manage_zone_page import CHANGES_SHOWN, preview_words, zone_page
-from .managers import Action, apps_to_create_in, may, zone_for
-from .templatetags.manage import figure, seconds
+from ..changes import changes_of
+from ..managers import Action, apps_to_create_in, may, zone_for
+from ..templatetags.manage import figure, seconds
+from . import selectors
+from .display import health_words, mode_names, percent_of, words_for_scripts
+from .forms import RateForm
+from .settings_forms import SiftForm
 from .wall import WallRow
+from .zone_page import CHANGES_SHOWN, preview_words, zone_page
 
 CHANGES_PER_PAGE = 50
 # Cards that the wall is drawn with, and by which it grows: more than a screen holds, few enough to be there at once.
@@ -72,7 +72,7 @@ def wall(request: HttpRequest) -> HttpResponse:
     The page's script draws the others when they come into sight.
     """
     user = person(request)
-    rows = manage_selectors.wall_now(user)
+    rows = selectors.wall_now(user)
     form = SiftForm(request.GET)
     sift = form.cleaned_data if form.is_valid() else {"q": "", "app": "", "mode": ""}
     shown = [row for row in rows if _is_sought(row, sift)]
@@ -151,7 +151,7 @@ def preview_text(request: HttpRequest, zone_id: str) -> JsonResponse:
     form = RateForm({"per_minute": request.GET.get("per_minute", ""), "version": found.version}, part="rate")
     if not form.is_valid():
         return JsonResponse({"text": " ".join(str(one) for one in form.errors.get("per_minute", []))}, status=400)
-    return JsonResponse({"text": preview_words(manage_selectors.preview(found.pk, form.cleaned_data["per_minute"]))})
+    return JsonResponse({"text": preview_words(selectors.preview(found.pk, form.cleaned_data["per_minute"]))})
 
 
 @never_cache

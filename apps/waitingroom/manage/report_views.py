@@ -12,12 +12,12 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from . import reports
-from .manage_forms import MOMENT
-from .manage_settings_forms import SpanForm
-from .manage_views import person
-from .managers import zone_for
+from .. import reports
+from ..managers import zone_for
+from .forms import MOMENT
 from .report_chart import charts_of
+from .settings_forms import SpanForm
+from .views import person
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .manage_consumers import WallConsumer, ZonePageConsumer
+from .consumers import WallConsumer, ZonePageConsumer
 
 websocket_urlpatterns = [
     path("ws/manage/wall/", WallConsumer.as_asgi()),

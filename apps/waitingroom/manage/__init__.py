@@ -1,0 +1,1 @@
+"""Pages and sockets of those who run zones, under /manage/. Nothing that a gate runs is here."""
