@@ -3,7 +3,7 @@
 Requests gather for a moment and go out as a few calls. At most one call of joins is under way, because Redis remembers
 only the last batch of a process: sent again after a lost connection it gets the same places. Claims and leaves may be
 repeated at will; a claim that got no answer is answered None, and its client asks again. One that only the minute had
-no room for is repeated when it has, if that is soon. What was asked of a line that was cleared meanwhile is not asked
+no room for is repeated when it has, if that is soon and few others wait for the same. What was asked of a line that was cleared meanwhile is not asked
 of the one in its place, where other people have the same places.
 """
 
@@ -31,6 +31,9 @@ JOIN_PATIENCE_S = 5.0
 
 # Claims that are held go out again this far apart at least.
 AGAIN_S = 0.05
+# So many of a zone are held at once; others are told to ask again. A request that is held holds a connection of the load
+# balancer, and where more enter in a second than this, who asks again is late by a small part of a window.
+HELD_MOST = 16
 
 # One call and what takes its reply, which may be an exception.
 Call = tuple[Command, Callable[[Any], None]]
@@ -80,6 +83,7 @@ class Desk:
         self._claims: dict[int, int] = {}  # place -> ms waited, to be sent
         self._answers: dict[int, asyncio.Future[int | None]] = {}  # of claims to be sent, under way or held
         self._asked: dict[int, tuple[float, int]] = {}  # of the same: ticks when they were asked, ms waited until then
+        self._held = 0  # claims that wait for room in the minute
         self._leaves: dict[int, asyncio.Future[bool] | None] = {}  # None: nobody waits for the answer
 
     # --- asking -----------------------------------------------------------------------------------------------
@@ -209,7 +213,7 @@ class Desk:
     def start_anew(self) -> None:
         """Another line stands in this one's place. Who waits to join will join that one; all else was about the old."""
         self._line += 1
-        self._is_joining, self._batch_count = False, 0
+        self._is_joining, self._batch_count, self._held = False, 0, 0
         claims, self._claims, self._answers, self._asked = self._answers, {}, {}, {}
         leaves, self._leaves = self._leaves, {}
         for future in claims.values():
@@ -237,13 +241,11 @@ class Desk:
                 self._trouble(claimed.status)
                 claimed = None
         room_at = self._clock.ticks_at(claimed.room_at_ms) if claimed is not None and claimed.room_at_ms else None
-        held: list[int] = []
+        held = self._to_hold(part, claimed, room_at)
         for number, (place, _) in enumerate(part):
-            result = None if claimed is None else claimed.results[number]
-            asked_at, _waited_ms = self._asked[place]
-            if result == WAIT and room_at is not None and room_at - asked_at <= HOLD_MS / 1_000:
-                held.append(place)
+            if place in held:
                 continue
+            result = None if claimed is None else claimed.results[number]
             if result is not None and result > 0:
                 self._entered(place)
             del self._asked[place]
@@ -251,12 +253,22 @@ class Desk:
             if not future.done():
                 future.set_result(result)
         if held and room_at is not None:
+            self._held += len(held)
             pause_s = max(AGAIN_S, room_at - self._clock.ticks())
             asyncio.get_running_loop().call_later(pause_s, self._claim_again, line, held)
 
-    def _claim_again(self, line: int, places: list[int]) -> None:
+    def _to_hold(self, part: list[tuple[int, int]], claimed: Claimed | None, room_at: float | None) -> set[int]:
+        """The places, first ones first, for which there will be room within the time that a claim may be held."""
+        if claimed is None or room_at is None:
+            return set()
+        asked_from = room_at - HOLD_MS / 1_000
+        waiting = (place for (place, _), result in zip(part, claimed.results, strict=False) if result == WAIT)
+        return set(sorted(p for p in waiting if self._asked[p][0] >= asked_from)[: HELD_MOST - self._held])
+
+    def _claim_again(self, line: int, places: set[int]) -> None:
         if line != self._line:
             return
+        self._held -= len(places)
         for place in places:
             asked_at, waited_ms = self._asked[place]
             self._claims[place] = waited_ms + int(1_000 * (self._clock.ticks() - asked_at))

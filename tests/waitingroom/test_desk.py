@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.waitingroom.desk import AGAIN_S, Desk
+from apps.waitingroom.desk import AGAIN_S, HELD_MOST, Desk
 from apps.waitingroom.pacing import HOLD_MS
 from apps.waitingroom.redis_clock import RedisClock
 from apps.waitingroom.replies import WAIT
@@ -101,6 +101,28 @@ async def test_a_claim_is_held_no_longer_in_all_however_often_it_is_repeated() -
     _, take = await room.sent_again()
     take([b"ok", [WAIT], NOON + 2 * HOLD_MS])
     assert future.result() == WAIT
+
+
+async def test_no_more_than_a_few_are_held_at_once_and_the_first_of_the_line_before_others() -> None:
+    room = Room()
+    futures = {place: room.desk.claim(place, 5_000) for place in reversed(range(HELD_MOST + 4))}
+    _, take = room.must_send()
+    take([b"ok", [WAIT] * len(futures), NOON + 100])
+    assert [place for place, future in sorted(futures.items()) if not future.done()] == list(range(HELD_MOST))
+    late = room.desk.claim(100, 0)
+    places, take = room.must_send()
+    assert places == [100]
+    take([b"ok", [WAIT], NOON + 100])
+    assert late.result() == WAIT
+
+    places, take = await room.sent_again()
+    assert places == list(range(HELD_MOST))
+    take([b"ok", [NOON + 150] * HELD_MOST, 0])
+    assert room.desk.is_empty
+    again = room.desk.claim(101, 0)  # with those gone there is room to hold another
+    _, take = room.must_send()
+    take([b"ok", [WAIT], NOON + 400])
+    assert not again.done()
 
 
 async def test_a_held_claim_goes_with_its_line() -> None:
