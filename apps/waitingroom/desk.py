@@ -3,8 +3,8 @@
 Requests gather for a moment and go out as a few calls. At most one call of joins is under way, because Redis remembers
 only the last batch of a process: sent again after a lost connection it gets the same places. Claims and leaves may be
 repeated at will; a claim that got no answer is answered None, and its client asks again. One that only the minute had
-no room for is repeated when it has, if that is soon and few others wait for the same. What was asked of a line that was cleared meanwhile is not asked
-of the one in its place, where other people have the same places.
+no room for is repeated when it has, if that is soon and not too many wait for the same. What was asked of a line that
+was cleared meanwhile is not asked of the one in its place, where other people have the same places.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ JOIN_PATIENCE_S = 5.0
 
 # Claims that are held go out again this far apart at least.
 AGAIN_S = 0.05
-# So many of a zone are held at once; others are told to ask again. A request that is held holds a connection of the load
-# balancer, and where more enter in a second than this, who asks again is late by a small part of a window.
-HELD_MOST = 16
+# So many of a zone are held at once; others are told to ask again. A request that is held holds a connection of the
+# load balancer.
+HELD_MOST = 64
 
 # One call and what takes its reply, which may be an exception.
 Call = tuple[Command, Callable[[Any], None]]
