@@ -3,8 +3,8 @@
 Requests gather for a moment and go out as a few calls. At most one call of joins is under way, because Redis remembers
 only the last batch of a process: sent again after a lost connection it gets the same places. Claims and leaves may be
 repeated at will; a claim that got no answer is answered None, and its client asks again. One that only the minute had
-no room for is repeated when it has, if that is soon and not too many wait for the same. What was asked of a line that
-was cleared meanwhile is not asked of the one in its place, where other people have the same places.
+no room for is repeated when it has, if that is soon. What was asked of a line that was cleared meanwhile is not asked
+of the one in its place, where other people have the same places.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ Leaving = list[tuple[int, asyncio.Future[bool] | None]]
 # For how long a newcomer waits for a place before being answered without.
 JOIN_PATIENCE_S = 5.0
 
-# Claims that are held go out again this far apart at least.
+# Claims are repeated this far apart at least.
 AGAIN_S = 0.05
-# So many of a zone are held at once; others are told to ask again. A request that is held holds a connection of the
-# load balancer.
-HELD_MOST = 64
+# So many who wait for a repeated claim are answered when it is. Each holds a connection of the load balancer until then,
+# so all others are told at once that they wait: if they are let in by the repeated claim, their next poll finds it so.
+HELD_MOST = 32
 
 # One call and what takes its reply, which may be an exception.
 Call = tuple[Command, Callable[[Any], None]]
@@ -83,7 +83,7 @@ class Desk:
         self._claims: dict[int, int] = {}  # place -> ms waited, to be sent
         self._answers: dict[int, asyncio.Future[int | None]] = {}  # of claims to be sent, under way or held
         self._asked: dict[int, tuple[float, int]] = {}  # of the same: ticks when they were asked, ms waited until then
-        self._held = 0  # claims that wait for room in the minute
+        self._held = 0  # requests that wait for their claim to be repeated
         self._leaves: dict[int, asyncio.Future[bool] | None] = {}  # None: nobody waits for the answer
 
     # --- asking -----------------------------------------------------------------------------------------------
@@ -241,9 +241,9 @@ class Desk:
                 self._trouble(claimed.status)
                 claimed = None
         room_at = self._clock.ticks_at(claimed.room_at_ms) if claimed is not None and claimed.room_at_ms else None
-        held = self._to_hold(part, claimed, room_at)
+        again = self._worth_repeating(part, claimed, room_at)
         for number, (place, _) in enumerate(part):
-            if place in held:
+            if place in again:
                 continue
             result = None if claimed is None else claimed.results[number]
             if result is not None and result > 0:
@@ -252,23 +252,30 @@ class Desk:
             future = self._answers.pop(place)
             if not future.done():
                 future.set_result(result)
-        if held and room_at is not None:
-            self._held += len(held)
+        if again and room_at is not None:
+            waiting = [place for place in again if not self._answers[place].done()]
+            free = HELD_MOST - self._held
+            for place in waiting[free:]:
+                self._answers[place].set_result(WAIT)
+            held = len(waiting[:free])
+            self._held += held
             pause_s = max(AGAIN_S, room_at - self._clock.ticks())
-            asyncio.get_running_loop().call_later(pause_s, self._claim_again, line, held)
+            asyncio.get_running_loop().call_later(pause_s, self._claim_again, line, again, held)
 
-    def _to_hold(self, part: list[tuple[int, int]], claimed: Claimed | None, room_at: float | None) -> set[int]:
-        """The places, first ones first, for which there will be room within the time that a claim may be held."""
+    def _worth_repeating(
+        self, part: list[tuple[int, int]], claimed: Claimed | None, room_at: float | None
+    ) -> dict[int, None]:
+        """The places, first ones first, for which there will be room soon enough after they asked."""
         if claimed is None or room_at is None:
-            return set()
+            return {}
         asked_from = room_at - HOLD_MS / 1_000
-        waiting = (place for (place, _), result in zip(part, claimed.results, strict=False) if result == WAIT)
-        return set(sorted(p for p in waiting if self._asked[p][0] >= asked_from)[: HELD_MOST - self._held])
+        refused = (place for (place, _), result in zip(part, claimed.results, strict=False) if result == WAIT)
+        return dict.fromkeys(sorted(place for place in refused if self._asked[place][0] >= asked_from))
 
-    def _claim_again(self, line: int, places: set[int]) -> None:
+    def _claim_again(self, line: int, places: dict[int, None], held: int) -> None:
         if line != self._line:
             return
-        self._held -= len(places)
+        self._held -= held
         for place in places:
             asked_at, waited_ms = self._asked[place]
             self._claims[place] = waited_ms + int(1_000 * (self._clock.ticks() - asked_at))
