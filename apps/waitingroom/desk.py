@@ -31,8 +31,8 @@ JOIN_PATIENCE_S = 5.0
 
 # Claims are repeated this far apart at least.
 AGAIN_S = 0.05
-# So many who wait for a repeated claim are answered when it is. Each holds a connection of the load balancer until then,
-# so all others are told at once that they wait: if they are let in by the repeated claim, their next poll finds it so.
+# So many who wait for a repeated claim are answered when it is. Each holds a connection of the load balancer until
+# then, so all others are told at once that they wait: if the repeated claim lets them in, their next poll finds it so.
 HELD_MOST = 32
 
 # One call and what takes its reply, which may be an exception.
