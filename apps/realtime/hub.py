@@ -1,13 +1,24 @@
 """Local fan-out: topics to the sockets of this process. One message object a push, reused for every socket."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 
 from .metrics import DELIVERIES
 from .outbox import Message, Outbox
 
 # Sockets between two turns of the event loop: 500 pushes take about 5 ms, so that a join or a poll never waits longer.
 BATCH = 500
+
+
+async def push_all(outboxes: Collection[Outbox], message: Message) -> int:
+    """Push to these sockets, giving way to the loop between batches; how many took it at once."""
+    delivered = 0
+    for number, outbox in enumerate(outboxes, start=1):
+        delivered += outbox.push(message)
+        if number % BATCH == 0:
+            await asyncio.sleep(0)
+    DELIVERIES.inc(delivered)
+    return delivered
 
 
 class Hub:
@@ -36,11 +47,5 @@ class Hub:
         return list(self._topics)
 
     async def publish(self, topic: Hashable, message: Message) -> int:
-        """Push to every socket of the topic, giving way to the loop between batches; how many took it at once."""
-        delivered = 0
-        for start, outbox in enumerate(tuple(self._topics.get(topic, ())), start=1):
-            delivered += outbox.push(message)
-            if start % BATCH == 0:
-                await asyncio.sleep(0)
-        DELIVERIES.inc(delivered)
-        return delivered
+        """Push to every socket of the topic; see `push_all`."""
+        return await push_all(tuple(self._topics.get(topic, ())), message)
