@@ -43,8 +43,8 @@ def addresses(stage: Stage) -> list[str]:
 def desk(transactional_db: None) -> tuple[User, list[str]]:
     """Somebody who broadcasts and runs a zone, and every kind of page that is for such people; and who waits there."""
     owned = owned_make()
-    zone_create(actor=None, zone_id="hall", name=LONG[:80], message=LONG, mode="queue-all", per_minute=0)
-    manager_set(actor=None, user=owned.mina, role=Role.OWNER, zone_id="hall")
+    zone_create(actor=None, zone_id="hall", name=LONG[:80], app="hall", message=LONG, mode="queue-all", per_minute=0)
+    manager_set(actor=None, user=owned.mina, role=Role.OWNER, app="hall")
     return owned.mina, [
         "/wait/hall/?next=/",
         "/studio/",
