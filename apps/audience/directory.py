@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from apps.realtime import redis
 from apps.realtime.clock import epoch_ms
-from apps.realtime.hub import push_all
+from apps.realtime.hub import push_to_all
 from apps.realtime.metrics import REDIS_FAILURES
 from apps.realtime.outbox import Message, Outbox
 
@@ -118,7 +118,7 @@ class DirectoryBoard:
             counts = {i: now[i] for i in watched if everything or now[i] != before.get(i, -1)}
             if counts or house_moved:
                 frame = {"type": "counts", "counts": counts, "house": house, "at": self._read_ms}
-                await push_all([seat.outbox for seat in seats], text_message(frame))
+                await push_to_all([seat.outbox for seat in seats], text_message(frame))
             for seat in seats:
                 # Unless it asked for other streams while this was going out.
                 seat.is_greeted = seat.watched == watched
@@ -140,7 +140,7 @@ class DirectoryBoard:
         message = text_message({"type": "stale", "since": self._read_ms})
         for (watched, is_greeted), seats in groups.items():
             if not self._is_stale or not is_greeted:  # once to each; when Redis is back, all are sent everything
-                await push_all([seat.outbox for seat in seats], message)
+                await push_to_all([seat.outbox for seat in seats], message)
                 for seat in seats:
                     seat.is_greeted = seat.watched == watched
         self._is_stale = True

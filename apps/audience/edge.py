@@ -26,7 +26,8 @@ from apps.realtime.outbox import Message
 
 from . import store
 from .metrics import LATE_LEAVES_DROPPED, SESSIONS_HELD
-from .seats import LocalStream, Seat, count_message, text_message
+from .seats import LocalStream, count_message, text_message
+from .seats import Seat as Seat
 from .sessions import DRAIN_GRACE_MS, Session, owner_make, seoul_day
 from .store import Figures
 

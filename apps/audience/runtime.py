@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 import weakref
 from collections.abc import Callable, Coroutine
@@ -11,22 +12,35 @@ from redis.exceptions import RedisError
 
 from apps.realtime import lifecycle
 from apps.realtime.close_codes import SERVICE_RESTART
-from apps.realtime.loops import keep_running
 
 from . import control
 from .board import Board
 from .directory import DirectoryBoard, DirectorySeat
-from .edge import Edge
+from .edge import Edge, Seat
 from .metrics import LOOP_FAILURES
 from .pulse import Pulse
 from .removals import Removals
-from .seats import Seat
 
 # Sockets closed in one go while draining, and the window in which a tab comes back: neither the loop here nor the
 # servers that take them over see all of them at once.
 DRAIN_BATCH = 250
 DRAIN_PAUSE_S = 0.05
 RECONNECT_WITHIN_MS = 5_000
+LOOP_RETRY_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+async def _keep_running(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a loop for the life of the process. What it did not foresee is logged and counted, and it starts again:
+    without heartbeats all that this process holds would be taken for dead within a minute."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            logger.exception("the %s loop failed and starts again", name)
+            LOOP_FAILURES.labels(name).inc()
+            await asyncio.sleep(LOOP_RETRY_S)
 
 
 class AudienceRuntime:
@@ -43,14 +57,13 @@ class AudienceRuntime:
     def start(self) -> None:
         """Start the loops; they run until `stop`."""
         loop = asyncio.get_running_loop()
-        loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "pulse": self.pulse.run,
+        self._pulse_task = loop.create_task(_keep_running("pulse", self.pulse.run))
+        others = {
             "board": self.board.run,
             "directory": self.directory.run,
             "control": lambda: control.listen(self._handlers()),
         }
-        self._tasks = [loop.create_task(keep_running(*each, failures=LOOP_FAILURES)) for each in loops.items()]
-        self._pulse_task = self._tasks[0]
+        self._tasks = [self._pulse_task, *(loop.create_task(_keep_running(*each)) for each in others.items())]
         lifecycle.on_drain(self.drain)
 
     def _handlers(self) -> dict[str, Any]:

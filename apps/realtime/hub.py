@@ -1,24 +1,13 @@
 """Local fan-out: topics to the sockets of this process. One message object a push, reused for every socket."""
 
 import asyncio
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable, Iterable
 
 from .metrics import DELIVERIES
 from .outbox import Message, Outbox
 
 # Sockets between two turns of the event loop: 500 pushes take about 5 ms, so that a join or a poll never waits longer.
 BATCH = 500
-
-
-async def push_all(outboxes: Collection[Outbox], message: Message) -> int:
-    """Push to these sockets, giving way to the loop between batches; how many took it at once."""
-    delivered = 0
-    for number, outbox in enumerate(outboxes, start=1):
-        delivered += outbox.push(message)
-        if number % BATCH == 0:
-            await asyncio.sleep(0)
-    DELIVERIES.inc(delivered)
-    return delivered
 
 
 class Hub:
@@ -47,5 +36,19 @@ class Hub:
         return list(self._topics)
 
     async def publish(self, topic: Hashable, message: Message) -> int:
-        """Push to every socket of the topic; see `push_all`."""
-        return await push_all(tuple(self._topics.get(topic, ())), message)
+        """Push to every socket of the topic, giving way to the loop between batches; how many took it at once."""
+        return await push_to_all(tuple(self._topics.get(topic, ())), message)
+
+
+async def push_to_all(outboxes: Iterable[Outbox], message: Message) -> int:
+    """Push to each of these sockets, giving way to the loop between batches; how many took it at once.
+
+    Whoever is awaited in between may change what `outboxes` comes from: hand over a copy.
+    """
+    delivered = 0
+    for number, outbox in enumerate(outboxes, start=1):
+        delivered += outbox.push(message)
+        if number % BATCH == 0:
+            await asyncio.sleep(0)
+    DELIVERIES.inc(delivered)
+    return delivered
