@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from django.db.models import Max, Min
 from redis.exceptions import RedisError
 
+from apps.audience import house_store as audience_store
 from apps.audience import selectors as audience
-from apps.audience import store as audience_store
 from apps.audience.models import CurrentViewers
 from apps.realtime import redis
 from apps.streams.models import Stream, StreamStatus

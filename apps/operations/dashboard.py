@@ -14,7 +14,8 @@ from django.db import DatabaseError
 from django.db.models import Case, IntegerField, Value, When
 from redis.exceptions import RedisError
 
-from apps.audience import store as audience_store
+from apps.audience import house_store as audience_store
+from apps.audience import store as stream_store
 from apps.audience.sessions import SERVER_SILENCE_MS
 from apps.realtime import redis
 from apps.waitingroom import board_store
@@ -195,14 +196,14 @@ def _known(reply: Any, read: Callable[[Any], T]) -> T | None:
 def _top(ids: list[int]) -> list[TopStream] | None:
     if not ids:
         return []
-    words, *figures = _replies([audience_store.listings(ids), *map(audience_store.figures, ids)])
+    words, *figures = _replies([audience_store.listings(ids), *map(stream_store.figures, ids)])
     if isinstance(words, Exception) or redis.first_error(figures):
         return None
     found = []
     for stream_id, word, reply in zip(ids, words, figures, strict=True):
         if word is not None:
             listing = audience_store.listing_read(stream_id, word)
-            viewers = audience_store.figures_of(reply).current
+            viewers = stream_store.figures_of(reply).current
             found.append(TopStream(stream_id, listing.title, listing.broadcaster, viewers))
     return sorted(found, key=lambda one: -one.viewers)
 

@@ -135,9 +135,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 REALTIME_MAX_SOCKETS = int(os.environ.get("REALTIME_MAX_SOCKETS", "50000"))
 # Drift between Redis and the servers that is put down to joins and leaves under way.
 AUDIENCE_DRIFT_TOLERATED = 5
+AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 # For how long an answer of /api/rankings serves everybody who asks the same: figures are read as often for the sockets.
 RANKINGS_KEPT_S = 0.5
-AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 
 # --- the past -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from apps.audience import store
+from apps.audience import house_store
 from apps.operations.alert_address import address_seal
 from apps.operations.alert_services import rules_evaluate
 from apps.operations.models import AlertChannel, AlertEvent, AlertNotice, AlertRule
@@ -88,7 +88,7 @@ def rule_make(*channels: AlertChannel, **fields: Any) -> AlertRule:
 def drift_is(value: int, *, at_s: float = 0) -> None:
     """What reconciliation found, so many seconds after noon."""
     at_ms = NOON + int(at_s * 1000)
-    redis.ask_now([store.reconciled_put(at_ms=at_ms, streams=1, drift=value, asked=0, repaired=0)])
+    redis.ask_now([house_store.reconciled_put(at_ms=at_ms, streams=1, drift=value, asked=0, repaired=0)])
 
 
 def look(at_s: float, value: int | None = None) -> int:

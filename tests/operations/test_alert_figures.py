@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client import REGISTRY
 
-from apps.audience import store as audience_store
+from apps.audience import house_store as audience_store
 from apps.audience.metrics import failures
 from apps.audience.models import CurrentViewers
 from apps.operations import alert_figures

@@ -9,7 +9,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.test import Client
 
 from apps.accounts.services import operator_ensure, user_register
-from apps.audience import store as audience_store
+from apps.audience import house_store as audience_store
 from apps.operations import dashboard, dashboard_views, job_store
 from apps.operations.dashboard import dashboard_read
 from apps.realtime.redis import run_now, sync_client
