@@ -209,6 +209,11 @@ def managers_of(zone: Zone) -> tuple[list[ZoneManager], list[ZoneManager]]:
     return list(found.filter(zone=zone)), [one for one in of_app if one.app == zone.app]
 
 
+def person_named(username: str) -> User | None:
+    """Somebody whose account is in use."""
+    return User.objects.filter(username=username, is_active=True).first()
+
+
 def role_given(user: User, *, zone: Zone | None = None, app: str | None = None) -> ZoneManager | None:
     """What somebody was given for this zone, or for this app in whatever letters, with nothing added."""
     found = ZoneManager.objects.filter(user=user)

@@ -148,7 +148,7 @@ def change_line(change: ZoneChange) -> str:
     what = "; ".join(f"{one.label} {one.before} → {one.after}" for one in differences(change))
     time = date_format(timezone.localtime(change.at), "Y-m-d H:i:s")
     told = f"{time}, {who_words(change)}: {what or change_title(change)}"
-    return f"{told} “{change.why}”" if change.why else told
+    return f"{told}. “{change.why}”." if change.why else f"{told}."
 
 
 def conflict_words(changes: Sequence[ZoneChange], user: User) -> str:

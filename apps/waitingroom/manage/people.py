@@ -12,10 +12,18 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.accounts.models import User
-
 from .. import role_services
-from ..managers import Action, Role, house_role, managers_of, may_give_roles, role_given, role_of, zone_for
+from ..managers import (
+    Action,
+    Role,
+    house_role,
+    managers_of,
+    may_give_roles,
+    person_named,
+    role_given,
+    role_of,
+    zone_for,
+)
 from ..models import Zone, ZoneManager
 from .display import name_words
 from .forms import blame
@@ -36,7 +44,7 @@ def people(request: HttpRequest, zone_id: str) -> HttpResponse:
     form = ManagerForm(request.POST)
     if not form.is_valid():
         return _people_page(request, zone, form, status=400)
-    somebody = User.objects.filter(username=form.cleaned_data["username"], is_active=True).first()
+    somebody = person_named(form.cleaned_data["username"])
     if somebody is None:
         form.add_error("username", _("Nobody has this username."))
         return _people_page(request, zone, form, status=400)
