@@ -15,6 +15,7 @@ from unfold.decorators import display
 
 from apps.accounts.models import User
 
+from .managers import role_given
 from .models import ZoneChange, ZoneManager
 from .role_services import manager_remove, manager_set
 
@@ -26,8 +27,8 @@ class ZoneManagerForm(ModelForm):
         """One role a person and zone, or app."""
         given = super().clean() or {}
         user, zone, app = given.get("user"), given.get("zone"), given.get("app") or None
-        is_new = not self.instance.pk and user and (zone or app)
-        if is_new and ZoneManager.objects.filter(user=user, zone=zone, app=app).exists():
+        is_new = not self.instance.pk and bool(zone) != bool(app)
+        if user and is_new and role_given(user, zone=zone, app=app):
             raise ValidationError(_("This person has a role there already; change that one."))
         return given
 

@@ -215,14 +215,17 @@ def zone_clear(
     return zone
 
 
-def zone_delete(*, zone_id: str, actor: User | None = None, why: str = "") -> bool:
+def zone_delete(*, zone_id: str, actor: User | None = None, expected_version: int | None = None, why: str = "") -> bool:
     """Take the zone away, from Redis as well; True if it was there. Its statistics and the notes of its changes stay.
 
-    ZoneInUse, and nothing changed, while something that is open now stands behind it.
+    ZoneInUse, and nothing changed, while something that is open now stands behind it. Conflict when the zone has
+    another version than the caller saw, if that is said.
     """
-    zone = Zone.objects.filter(pk=zone_id).first()
     try:
         with transaction.atomic():
+            zone = Zone.objects.select_for_update().filter(pk=zone_id).first()
+            if zone is not None and expected_version not in (None, zone.version):
+                raise Conflict(zone, changes_since(zone.pk, expected_version or 0))
             _all, by_model = Zone.objects.filter(pk=zone_id).delete()
             was_there = bool(by_model.get(Zone._meta.label))
             if zone is not None and was_there:

@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from apps.waitingroom.gatehouse import Gatehouse, gatehouse, gatehouse_stop
 from tests.services.web import WebServer
+from tests.waitingroom.desks import Desk, desk_open
 
 
 @pytest_asyncio.fixture
@@ -37,3 +38,9 @@ def gate(redis_url: str, settings: Any, tmp_path: Path) -> Iterator[Callable[...
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """Opens browsers of managers: `desk(Role.OWNER, name="hana")`."""
+    return desk_open

@@ -95,7 +95,8 @@ def test_its_figures_begin_with_its_making(bora: User, is_written: bool) -> None
     now = timezone.now()
     if is_written:
         statistics_write(now=now)  # what Redis still has of the other goes into the table, as always
-        assert ZoneStatistic.objects.filter(joins=300).count() == 3
+        # The last minute is written some seconds after its end, which may be yet to come.
+        assert ZoneStatistic.objects.filter(joins=300).count() in (2, 3)
     past = zone_now("concert").past
     assert (past.funnel.joined, past.funnel.entered) == (7, 7)
     assert sum(minute.joins for minute in past.history) == 7

@@ -52,7 +52,8 @@ class _HiddenMoment(forms.HiddenInput):
         return value.strftime(MOMENT) if isinstance(value, datetime) else super().format_value(value)
 
 
-def _why() -> forms.CharField:
+def why_field() -> forms.CharField:
+    """The reason of a change."""
     return forms.CharField(
         label=gettext_lazy("Why"),
         max_length=MAX_WHY,
@@ -86,8 +87,12 @@ class VersionedForm(forms.Form):
     # Fields that are not the zone's own.
     ABOUT: ClassVar[tuple[str, ...]] = ("version", "why")
 
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=rules.MAX_EXACT)
-    why = _why()
+    version = forms.IntegerField(
+        widget=forms.HiddenInput(attrs={"autocomplete": "off"}),  # some browsers restore what scripts made of it
+        min_value=1,
+        max_value=rules.MAX_EXACT,
+    )
+    why = why_field()
 
     def __init__(
         self, data: QueryDict | Mapping[str, Any] | None = None, *, part: str, initial: Mapping[str, Any] | None = None

@@ -1,12 +1,13 @@
 """How the managers' pages show figures and changes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from apps.accounts.models import User
 from apps.waitingroom.manage import display
 from apps.waitingroom.manager_models import Role, ZoneChange
 
@@ -77,6 +78,12 @@ def role_name(value: int) -> str:
 def who_words(value: ZoneChange) -> str:
     """Who did it."""
     return display.who_words(value)
+
+
+@register.filter
+def conflict_words(value: Sequence[ZoneChange], user: User) -> str:
+    """Why something was not saved."""
+    return display.conflict_words(value, user)
 
 
 @register.filter
