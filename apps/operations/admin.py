@@ -180,9 +180,8 @@ class AlertEventChangeList(BigChangeList):
 class AlertEventAdmin(ReadOnly, BigListAdmin):
     """What happened."""
 
-    list_display = (
-        *("opened_at", "closed_at", "rule_name", "kind", "shown_severity", "where", "last", "worst", "notices_told"),
-    )
+    # The figure's words say of which kind it is.
+    list_display = ("opened_at", "closed_at", "rule_name", "shown_severity", "where", "last", "worst", "notices_told")
     list_display_links = ("opened_at", "rule_name")
     list_filter = (IsOpen, "kind", "severity", "opened_at", "rule")
     # With any filter this order is an index's; by another column the whole history would have to be sorted.
@@ -213,6 +212,8 @@ class AlertEventAdmin(ReadOnly, BigListAdmin):
 
     @display(description=gettext_lazy("last value"))
     def last(self, obj: AlertEvent) -> str:
+        if obj.is_gone:  # which is no figure, least of all a good one
+            return _("not there any more")
         return f"{facts_of(obj.kind).figure}: {value_text(obj.kind, obj.last_value)}"
 
     @display(description=gettext_lazy("worst value"))

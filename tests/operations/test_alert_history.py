@@ -57,6 +57,15 @@ def test_notices_are_counted_of_the_page_alone(desk: Client, django_assert_max_n
     assert desk.get(f"{EVENTS}{AlertEvent.objects.latest('pk').pk}/change/").status_code == 200
 
 
+def test_what_is_gone_has_no_last_value(desk: Client) -> None:
+    gone = event(1, kind="silent", last_value=0, worst_value=585, is_gone=True)
+    for path in (EVENTS, f"{EVENTS}{gone.pk}/change/"):
+        page = desk.get(path).content.decode()
+        assert "not there any more" in page
+        assert "last heard of before" not in page
+        assert "9 min 45 s" in page
+
+
 def test_it_is_found_by_the_beginning_of_what_it_is_about(desk: Client) -> None:
     event(1)
     event(2, rule_name="Jobs", kind="job", subject="audience-sweep", place="audience-sweep", place_ko="audience-sweep")

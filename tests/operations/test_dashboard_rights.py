@@ -78,7 +78,9 @@ def test_who_may_change_may_look(house: None) -> None:
 def test_without_rights_nothing_is_shown_and_that_is_said(house: None, path: str) -> None:
     client = staff()
     assert told(client, path) == set()
-    assert "Nothing of this page is yours to look at." in client.get(path).content.decode()
+    page = client.get(path).content.decode()
+    assert "Nothing of this page is yours to look at." in page
+    assert "All that can be changed here" not in page
 
 
 def test_who_may_do_everything_sees_everything(house: None, client: Client) -> None:
