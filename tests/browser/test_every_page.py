@@ -1,5 +1,6 @@
 """What holds on every page: it fits a phone, speaks the chosen language, keeps the theme, runs no inline script."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -13,8 +14,11 @@ from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.services import zone_create
 from tests.analytics.owned import owned_make
 from tests.browser.conftest import House, Person, Stage
+from tests.waitingroom.test_pages import FILES as WAITING_PAGE
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+TAB_ICON = "img/mark.svg"
 
 LONG = (
     "A title of one hundred and twenty letters, which is all that the form takes, without mercy on any narrow telephone"
@@ -94,6 +98,10 @@ def test_the_pages_of_those_who_work_here_keep_to_the_content_policy_and_to_this
     someone.sign_in(mina)
     asked: set[str] = set()
     someone.context.on("request", lambda request: asked.add(request.url))
+    someone.visit(paths[0])
+    expect(someone.context.pages[0].locator("[data-figure]")).to_have_text("1")
+    files = (url.partition("/static/")[2] for url in asked if "/static/" in url)
+    assert {re.sub(r"\.[0-9a-f]{12}(?=\.\w+$)", "", name) for name in files} == {*WAITING_PAGE, TAB_ICON}
     for path in paths:
         page = someone.context.new_page()
         answer = page.goto(someone.base_url + path)
