@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from apps.accounts.big_lists import BigListAdmin
 from apps.accounts.models import User
 
 from .managers import role_given
@@ -63,13 +64,15 @@ class ZoneManagerAdmin(ModelAdmin):
 
 
 @admin.register(ZoneChange)
-class ZoneChangeAdmin(ModelAdmin):
+class ZoneChangeAdmin(BigListAdmin):
     """What was done to zones. Nobody adds to it, changes it or takes from it here."""
 
     list_display = ("at", "zone_id", "shown_action", "who_name", "shown_after", "why")
     list_filter = ("action", "at")
-    list_per_page = 50
-    search_fields = ("zone_id", "who_name")
+    sortable_by = ()
+    search_fields = ("^zone_id", "^who__username")
+    search_help_text = gettext_lazy("Beginning of a zone's id or of a username; or a number.")
+    ordering = ("-id",)
     fields = ("at", "zone_id", "version", "action", "who", "who_name", "before", "after", "why", "undone_by")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -3,6 +3,7 @@
 A zone that is not somebody's is to them as if there were none: 404, logged and counted. Superusers, and staff who may
 change zones in the admin, own all zones; staff who may only see them there are viewers of all, and of some zones what
 they were given beside. Owning all zones does not let staff give or take roles: that needs the rights of the admin, too.
+From addresses at which there is no admin (ADMIN_ALLOWED_ADDRESSES) they have what they were given, and no more.
 """
 
 import logging
@@ -82,7 +83,7 @@ def action_of(field: str) -> Action:
 
 def house_role(user: User) -> Role | None:
     """The role that somebody has for every zone, by their rights in the admin."""
-    if not user.is_active:
+    if not user.is_active or user.is_outside:
         return None
     if user.is_superuser or (user.is_staff and user.has_perm(CHANGE_PERMISSION)):
         return Role.OWNER
@@ -99,7 +100,7 @@ def apps_of(user: User) -> dict[str, Role]:
 
 def apps_to_create_in(user: User) -> list[str] | None:
     """The apps in which somebody may make zones, in order; None: in all, and in none of them."""
-    if user.is_active and user.is_staff and user.has_perm("waitingroom.add_zone"):
+    if user.is_active and user.is_staff and not user.is_outside and user.has_perm("waitingroom.add_zone"):
         return None
     return sorted(app for app, role in apps_of(user).items() if role == Role.OWNER)
 

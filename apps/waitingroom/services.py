@@ -26,6 +26,7 @@ from .publishing import zone_publish as zone_publish
 from .publishing import zones_publish_all as zones_publish_all
 from .rules import MAX_EXACT
 from .selectors import lines_now, slices
+from .single_use import Use, use_command, use_read
 
 logger = logging.getLogger(__name__)
 
@@ -276,16 +277,11 @@ def pass_redeem(*, zone: Zone, claims: PassClaims) -> bool:
     """
     if not zone.single_use:
         return True
-    command = store.redeem(
-        zone_id=zone.pk,
-        place=claims.place,
-        issued_ms=claims.issued * 1000,
-        pass_s=claims.expires - claims.issued,
-        client=claims.client,
-    )
     try:
-        return redis.ask_now([command])[0] == 1
+        reply = redis.run_now([use_command(zone.pk, claims)])[0]
     except (RedisError, OSError) as error:
-        if zone.fail_mode == FailMode.OPEN:
-            return True
-        raise PassUnchecked(f"a pass of zone {zone.pk} could not be used up") from error
+        reply = error
+    use = use_read(reply, fail_open=zone.fail_mode == FailMode.OPEN)
+    if use is Use.UNKNOWN:
+        raise PassUnchecked(f"a pass of zone {zone.pk} could not be used up")
+    return use is not Use.AGAIN

@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.operations.admin_addresses.house_addresses",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -135,9 +136,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 REALTIME_MAX_SOCKETS = int(os.environ.get("REALTIME_MAX_SOCKETS", "50000"))
 # Drift between Redis and the servers that is put down to joins and leaves under way.
 AUDIENCE_DRIFT_TOLERATED = 5
+AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 # For how long an answer of /api/rankings serves everybody who asks the same: figures are read as often for the sockets.
 RANKINGS_KEPT_S = 0.5
-AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 
 # --- the past -----------------------------------------------------------------------------------------------------
 

@@ -2,14 +2,9 @@
 
 import contextlib
 import datetime
-import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
-from pathlib import Path
 from typing import Any, TypeVar
 
 import dj_database_url
@@ -30,7 +25,6 @@ from apps.analytics.selectors import history_of_stream, stream_series
 from apps.analytics.services import history_append
 from apps.audience.selectors import LiveCounts
 from tests.plugin import Stores
-from tests.services.process import REPOSITORY
 from tests.services.replication import Replication
 from tests.services.waiting import eventually
 
@@ -414,45 +408,3 @@ def test_a_browser_that_wrote_reads_from_the_primary_in_every_process(replica: R
     assert (cookie.value, cookie["max-age"], cookie["httponly"], cookie["samesite"]) == ("1", 3, True, "Lax")
     read = ask(only_reads, {"fullhouse_wrote": "1"})
     assert (read.content, read.cookies) == (b"default", {})
-
-
-# --- settings -----------------------------------------------------------------------------------------------------
-
-
-def test_addresses_in_the_environment_make_aliases(tmp_path: Path) -> None:
-    from config.readers import reader_databases
-
-    assert reader_databases({"ranking": "", "history": ""}) == {}
-    found = reader_databases(
-        {"history": "mysql://u:p@replica:3307/past", "analytics": "mysql://u@replica/past?read_timeout=300"}
-    )
-    assert list(found) == ["history", "analytics"]
-    assert (found["history"]["HOST"], found["history"]["PORT"]) == ("replica", 3307)
-    assert found["history"]["OPTIONS"] == {"connect_timeout": 2, "read_timeout": 20}
-    assert found["analytics"]["OPTIONS"] == {"connect_timeout": 2, "read_timeout": 300}
-    assert "OPTIONS" not in reader_databases({"history": f"sqlite:///{tmp_path}/past"})["history"]
-
-
-@pytest.mark.parametrize(
-    ("role", "address", "expected"),
-    [
-        ("all", "", [["default"], [], False]),
-        ("all", "mysql://u@replica/past", [["default", "history"], ["apps.analytics.readers.ReaderRouter"], True]),
-        ("gate", "mysql://u@replica/past", [[], [], False]),
-    ],
-)
-def test_router_and_cookie_are_there_only_with_a_replica(role: str, address: str, expected: list[object]) -> None:
-    code = (
-        "import json, config.settings.test as s;"
-        "print(json.dumps([list(s.DATABASES), getattr(s, 'DATABASE_ROUTERS', []),"
-        " 'apps.analytics.readers.own_writes' in s.MIDDLEWARE]))"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=REPOSITORY,
-        env={**os.environ, "FULLHOUSE_ROLE": role, "HISTORY_DATABASE_URL": address},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(said.stdout) == expected
