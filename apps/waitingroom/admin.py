@@ -22,19 +22,20 @@ from apps.accounts.models import User
 from . import manager_admin as manager_admin
 from . import selectors, services
 from .admin_actions import ZoneActions
-from .admin_forms import NewZoneForm, ZoneForm, ZoneRowForm
+from .admin_forms import RefusableForm, ZoneForm, ZoneRowForm
 from .manage.display import UNKNOWN, change_line, conflict_words, mode_name
 from .managers import apps_to_move_to
 from .models import Zone
 
 
 class Refused(Exception):
-    """A service did not do what a form asks for."""
+    """A service did not do what this form asks for; of which zone, if it is there already."""
 
-    def __init__(self, form: ModelForm, reason: services.Conflict | ValidationError) -> None:
+    def __init__(self, form: RefusableForm, reason: services.Conflict | ValidationError, zone_id: str | None) -> None:
         super().__init__(str(reason))
         self.form = form
         self.reason = reason
+        self.zone_id = zone_id
 
 
 class ZoneChangeList(ChangeList):
@@ -95,14 +96,18 @@ class ZoneAdmin(ZoneActions):
         return ZoneChangeList
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[ModelForm]:
-        return super().get_changelist_form(request, **{**kwargs, "form": ZoneRowForm})
+        return super().get_changelist_form(request, **{**kwargs, "form": self._form(request, ZoneRowForm)})
 
     def get_form(self, request: HttpRequest, obj: Zone | None = None, change: bool = False, **kwargs: Any) -> Any:
-        form = ZoneForm if obj else NewZoneForm
-        refusal = getattr(request, "zone_refusal", None)
-        return super().get_form(
-            request, obj, change, **{**kwargs, "form": form if refusal is None else form.refused_with(refusal)}
-        )
+        form = self._form(request, ZoneForm if obj else RefusableForm)
+        return super().get_form(request, obj, change, **{**kwargs, "form": form})
+
+    def _form(self, request: HttpRequest, form: type[RefusableForm]) -> type[RefusableForm]:
+        """The form, or the one that says what a service has just refused of it."""
+        refused: Refused | None = getattr(request, "zone_refused", None)
+        if refused is None:
+            return form
+        return form.refused_with(_refusal_of(request, refused.reason), refused.zone_id)
 
     def get_fields(self, request: HttpRequest, obj: Zone | None = None) -> list[str]:
         told = ["zone_id", *services.CHANGEABLE]
@@ -118,7 +123,7 @@ class ZoneAdmin(ZoneActions):
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def save_model(self, request: HttpRequest, obj: Zone, form: ModelForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Zone, form: Any, change: bool) -> None:
         told = {name: value for name, value in form.cleaned_data.items() if name in services.CHANGEABLE}
         actor = cast(User, request.user)
         try:
@@ -129,7 +134,7 @@ class ZoneAdmin(ZoneActions):
             else:
                 services.zone_create(actor=actor, zone_id=obj.pk, **told)
         except (services.Conflict, ValidationError) as reason:
-            raise Refused(form, reason) from reason
+            raise Refused(form, reason, obj.pk if change else None) from reason
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """As Django; a live stream behind a zone is named as what keeps it, not as what may not be deleted."""
@@ -140,16 +145,7 @@ class ZoneAdmin(ZoneActions):
         self.zone_delete(request, obj)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        def view() -> HttpResponse:
-            return super(ZoneAdmin, self).changeform_view(request, *args, **kwargs)
-
-        def once_more(refused: Refused) -> HttpResponse:
-            request.zone_refusal = _refusal_of(request, refused.reason)  # type: ignore[attr-defined]
-            if isinstance(refused.form, ZoneForm) and isinstance(refused.reason, services.Conflict):
-                request.POST = refused.form.sent_again(refused.reason.zone)  # type: ignore[assignment]
-            return view()
-
-        return self._refusals_told(request, view, once_more)
+        return self._refusals_told(request, lambda: super(ZoneAdmin, self).changeform_view(request, *args, **kwargs))
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusals_told(request, lambda: super(ZoneAdmin, self).changelist_view(request, *args, **kwargs))
@@ -157,23 +153,19 @@ class ZoneAdmin(ZoneActions):
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusals_told(request, lambda: super(ZoneAdmin, self).delete_view(request, *args, **kwargs))
 
-    def _refusals_told(
-        self,
-        request: HttpRequest,
-        view: Callable[[], HttpResponse],
-        once_more: Callable[[Refused], HttpResponse] | None = None,
-    ) -> HttpResponse:
+    def _refusals_told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         """The view's answer; when a service refused, all that the view did is undone, and the page says why.
 
-        `once_more` shows a form that was refused with what was typed into it.
+        A form comes back with what was typed, as if it had shown the zone as it is now.
         """
         try:
             with transaction.atomic():
                 return view()
         except Refused as refused:
-            if once_more is not None:
-                return once_more(refused)
-            text = _words_of(refused.reason)
+            request.zone_refused = refused  # type: ignore[attr-defined]  # see _form
+            if isinstance(refused.reason, services.Conflict):
+                request.POST = refused.form.sent_again(refused.reason.zone)  # type: ignore[assignment]
+            return view()
         except (services.Conflict, services.ZoneInUse, Zone.DoesNotExist, ValidationError) as error:
             text = _words_of(error)
         self.message_user(request, text, messages.ERROR)

@@ -21,21 +21,22 @@ class VersionInput(forms.HiddenInput):
         return format_html("{}<span>{}</span>", super().render(name, value, attrs, renderer), value)
 
 
-class NewZoneForm(ModelForm):
-    """A zone that is to be made."""
+class RefusableForm(ModelForm):
+    """A form that comes back with all that was typed when a service did not do what it asks for."""
 
-    # Why a service did not do what is sent here once more; see `refused_with`.
+    # What a service refused, and of which zone: in the list each row has a form. None: of the only one.
     refusal: ClassVar[ValidationError | None] = None
+    refused_zone: ClassVar[str | None] = None
 
     @classmethod
-    def refused_with(cls, error: ValidationError) -> "type[NewZoneForm]":
+    def refused_with(cls, error: ValidationError, zone_id: str | None) -> "type[RefusableForm]":
         """The form for what a service has refused."""
-        return type(cls.__name__, (cls,), {"refusal": error})
+        return type(cls.__name__, (cls,), {"refusal": error, "refused_zone": zone_id})
 
     def clean(self) -> dict[str, Any] | None:
         """Show what a service refused at the field that it is about, or above the form."""
         data = super().clean()
-        if self.refusal is None:
+        if self.refusal is None or self.refused_zone not in (None, self.instance.pk):
             return data
         told = self.refusal.error_dict if hasattr(self.refusal, "error_dict") else {"": self.refusal.error_list}
         for name, errors in told.items():
@@ -43,8 +44,19 @@ class NewZoneForm(ModelForm):
                 self.add_error(name if name in self.fields else None, one)
         return data
 
+    def sent_again(self, zone: Zone) -> QueryDict:
+        """What was sent, as if the page had shown the zone as it is now: what nobody touched follows it."""
+        data = cast(QueryDict, self.data).copy()
+        for bound in type(self)(instance=zone, prefix=self.prefix):
+            value = bound.value()
+            if bound.field.show_hidden_initial:
+                _put(data, bound.field.hidden_widget(), bound.html_initial_name, value)
+            if bound.name == "version" or bound.name not in self.changed_data:
+                _put(data, bound.field.widget, bound.html_name, value)
+        return data
 
-class ZoneForm(NewZoneForm):
+
+class ZoneForm(RefusableForm):
     """A zone as one person saw and changed it."""
 
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
@@ -54,18 +66,17 @@ class ZoneForm(NewZoneForm):
         for name, field in self.fields.items():
             field.show_hidden_initial = name != "version"
 
-    def sent_again(self, zone: Zone) -> QueryDict:
-        """What was sent, as if the page had shown the zone as it is now: what nobody touched follows it."""
-        data = cast(QueryDict, self.data).copy()
-        for bound in type(self)(instance=zone):
-            value = bound.value()
-            if bound.name == "version":
-                data[bound.html_name] = str(zone.version)
-                continue
-            _put(data, bound.field.hidden_widget(), bound.html_initial_name, value)
-            if bound.name not in self.changed_data:
-                _put(data, bound.field.widget, bound.html_name, value)
-        return data
+
+class ZoneRowForm(RefusableForm):
+    """A zone's row in the list. What was changed is told by what the page showed, not by what the zone is by now."""
+
+    version = forms.IntegerField(widget=VersionInput, min_value=1)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.show_hidden_initial = True
+            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
 
 
 def _put(data: QueryDict, widget: forms.Widget, name: str, value: Any) -> None:
@@ -82,15 +93,3 @@ def _put(data: QueryDict, widget: forms.Widget, name: str, value: Any) -> None:
         shown = shown[0] if shown else ""
     if not isinstance(widget, forms.CheckboxInput) or shown:
         data[name] = "" if shown is None else str(shown)
-
-
-class ZoneRowForm(ModelForm):
-    """A zone's row in the list. What was changed is told by what the page showed, not by what the zone is by now."""
-
-    version = forms.IntegerField(widget=VersionInput, min_value=1)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.show_hidden_initial = True
-            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"

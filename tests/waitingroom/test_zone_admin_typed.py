@@ -126,6 +126,31 @@ def test_what_others_typed_is_text_in_a_conflict(desk: Client) -> None:
     assert "<i>x" not in shown
 
 
+def test_the_list_keeps_what_was_typed_and_shows_what_the_other_changed(desk: Client) -> None:
+    for name in ("first", "second", "third"):
+        zone_make(name, per_minute=60)
+    shown = desk.get(LIST).content.decode()
+    sent = fields_of(shown[shown.index('id="changelist-form"') :])
+    sent = {name: value for name, value in sent.items() if name != "_selected_action"}
+    typed = {**sent, "form-0-per_minute": "10", "form-1-per_minute": "20", "_save": "Save"}
+    second = row("second")
+    services.zone_update(actor=None, zone_id="second", expected_version=second.version, per_minute=30, why="too full")
+    response = desk.post(LIST, typed)
+    shown = response.content.decode()
+    assert dict(Zone.objects.values_list("pk", "per_minute")) == {"first": 60, "second": 30, "third": 60}
+    assert shown.count("Somebody else changed this zone first. Nothing of yours was saved.") == 1
+    assert "entries a minute 60 → 30. “too full”." in shown
+    again = fields_of(shown[shown.index('id="changelist-form"') :])
+    assert {name: again[f"form-{number}-per_minute"] for number, name in enumerate(("first", "second", "third"))} == {
+        "first": "10",
+        "second": "20",
+        "third": "60",
+    }
+    again.pop("_selected_action", None)
+    assert said(desk.post(LIST, {**again, "_save": "Save"})) == ["2 zones were changed successfully."]
+    assert dict(Zone.objects.values_list("pk", "per_minute")) == {"first": 10, "second": 20, "third": 60}
+
+
 # --- what is deleted ------------------------------------------------------------------------------------------------
 
 

@@ -87,11 +87,7 @@ class VersionedForm(forms.Form):
     # Fields that are not the zone's own.
     ABOUT: ClassVar[tuple[str, ...]] = ("version", "why")
 
-    version = forms.IntegerField(
-        widget=forms.HiddenInput(attrs={"autocomplete": "off"}),  # some browsers restore what scripts made of it
-        min_value=1,
-        max_value=rules.MAX_EXACT,
-    )
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=rules.MAX_EXACT)
     why = why_field()
 
     def __init__(
