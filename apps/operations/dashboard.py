@@ -139,21 +139,6 @@ def dashboard_read(parts: Collection[Part] = frozenset(Part)) -> Dashboard:
     )
 
 
-def _house(replies: list[Any], now_ms: int) -> dict[str, Any]:
-    house, live, ranked, heard, reconciled, jobs, board = replies
-    ids = known(ranked, lambda reply: [int(member) for member in reply])
-    processes = known(heard, house_store.servers_heard_read)
-    return {
-        "viewers": known(house, lambda reply: int(reply)),
-        "streams": known(live, lambda reply: int(reply)),
-        "top": None if ids is None else _top(ids),
-        "servers": None if processes is None else servers(processes, now_ms),
-        "gates": known(board, gates),
-        "jobs": known(jobs, lambda reply: jobs_health(job_store.jobs_read(reply), now=moment(now_ms))),
-        "drift": known(reconciled, drift),
-    }
-
-
 def _top(ids: list[int]) -> list[TopStream] | None:
     if not ids:
         return []
@@ -193,3 +178,18 @@ def _zones() -> Zones | None:
     ]
     troubled = sum(row.health != "ok" for row in rows)
     return Zones(total=len(rows), waiting=sum(row.waiting for row in rows), troubled=troubled, worst=worst)
+
+
+def _house(replies: list[Any], now_ms: int) -> dict[str, Any]:
+    house, live, ranked, heard, reconciled, jobs, board = replies
+    ids = known(ranked, lambda reply: [int(member) for member in reply])
+    processes = known(heard, house_store.servers_heard_read)
+    return {
+        "viewers": known(house, lambda reply: int(reply)),
+        "streams": known(live, lambda reply: int(reply)),
+        "top": None if ids is None else _top(ids),
+        "servers": None if processes is None else servers(processes, now_ms),
+        "gates": known(board, gates),
+        "jobs": known(jobs, lambda reply: jobs_health(job_store.jobs_read(reply), now=moment(now_ms))),
+        "drift": known(reconciled, drift),
+    }

@@ -1,11 +1,12 @@
 """What rules about the house look at, read from real stores: every kind at its limit, and the unknown stays unknown."""
 
+import json
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client import REGISTRY
@@ -25,7 +26,7 @@ from tests.operations.alert_stage import NOON, drift_is
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually
 from tests.services.web import WebServer
-from tests.waitingroom.zones import ask
+from tests.waitingroom.zones import ask, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -130,6 +131,27 @@ def test_a_real_gate_says_what_it_is(web: Callable[..., WebServer]) -> None:
     eventually(servers)
     (found,) = servers() or []
     assert (found.name.partition(":")[0], found.role, found.failures) == (socket.gethostname(), "gate", 0)
+
+
+@pytest.mark.slow
+def test_what_a_real_gate_tells_of_a_line_is_what_rules_look_at(web: Callable[..., WebServer]) -> None:
+    zone_make(mode="queue-all", per_minute=0)
+    server = web(role="gate")
+    for client in range(3):
+        wanted = json.dumps({"zoneId": "concert", "clientIp": f"192.0.2.{client}"}).encode()
+        json_told = {"Content-Type": "application/json"}
+        with urlopen(Request(f"http://127.0.0.1:{server.port}/traffic/wait", wanted, json_told), timeout=5) as answer:
+            assert not json.load(answer)["canEnter"]
+
+    def line() -> bool:
+        house = house_read(kinds={"line"})
+        found = readings(rule("line"), house, {}) or {}
+        return found["concert"].value == 3
+
+    eventually(line)
+    waits = readings(rule("wait"), house_read(kinds={"wait"}), {})
+    assert waits is not None
+    assert waits["concert"].value == 86_400
 
 
 @pytest.mark.parametrize("kind", ["drift", "silent", "errors"])
