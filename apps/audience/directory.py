@@ -11,8 +11,8 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from apps.realtime import redis
-from apps.realtime.hub import BATCH
-from apps.realtime.metrics import DELIVERIES, REDIS_FAILURES
+from apps.realtime.hub import push_to_all
+from apps.realtime.metrics import REDIS_FAILURES
 from apps.realtime.outbox import Message, Outbox
 
 from . import store
@@ -117,7 +117,7 @@ class DirectoryBoard:
             counts = {i: now[i] for i in watched if everything or now[i] != before.get(i, -1)}
             if counts or house_moved:
                 frame = {"type": "counts", "counts": counts, "house": house, "at": self._read_ms}
-                await self._push(seats, text_message(frame))
+                await push_to_all([seat.outbox for seat in seats], text_message(frame))
             for seat in seats:
                 # Unless it asked for other streams while this was going out.
                 seat.is_greeted = seat.watched == watched
@@ -135,17 +135,11 @@ class DirectoryBoard:
         }
         return counts, None if house is None else int(house)
 
-    async def _push(self, seats: list[DirectorySeat], message: Message) -> None:
-        for number, seat in enumerate(seats, start=1):
-            DELIVERIES.inc(seat.outbox.push(message))
-            if number % BATCH == 0:
-                await asyncio.sleep(0)
-
     async def _say_stale(self, groups: dict[tuple[frozenset[int], bool], list[DirectorySeat]]) -> None:
         message = text_message({"type": "stale", "since": self._read_ms})
         for (watched, is_greeted), seats in groups.items():
             if not self._is_stale or not is_greeted:  # once to each; when Redis is back, all are sent everything
-                await self._push(seats, message)
+                await push_to_all([seat.outbox for seat in seats], message)
                 for seat in seats:
                     seat.is_greeted = seat.watched == watched
         self._is_stale = True

@@ -1,7 +1,7 @@
 """Local fan-out: topics to the sockets of this process. One message object a push, reused for every socket."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from .metrics import DELIVERIES
 from .outbox import Message, Outbox
@@ -37,10 +37,18 @@ class Hub:
 
     async def publish(self, topic: Hashable, message: Message) -> int:
         """Push to every socket of the topic, giving way to the loop between batches; how many took it at once."""
-        delivered = 0
-        for start, outbox in enumerate(tuple(self._topics.get(topic, ())), start=1):
-            delivered += outbox.push(message)
-            if start % BATCH == 0:
-                await asyncio.sleep(0)
-        DELIVERIES.inc(delivered)
-        return delivered
+        return await push_to_all(tuple(self._topics.get(topic, ())), message)
+
+
+async def push_to_all(outboxes: Iterable[Outbox], message: Message) -> int:
+    """Push to each of these sockets, giving way to the loop between batches; how many took it at once.
+
+    Whoever is awaited in between may change what `outboxes` comes from: hand over a copy.
+    """
+    delivered = 0
+    for number, outbox in enumerate(outboxes, start=1):
+        delivered += outbox.push(message)
+        if number % BATCH == 0:
+            await asyncio.sleep(0)
+    DELIVERIES.inc(delivered)
+    return delivered
