@@ -20,6 +20,7 @@ from apps.realtime import redis
 from apps.waitingroom import board_store
 from apps.waitingroom.manage.display import health_words, mode_name
 from apps.waitingroom.manage.selectors import wall_rows
+from apps.waitingroom.manage.wall import waiting_in
 
 from . import job_store
 from .alert_kinds import Severity
@@ -57,8 +58,8 @@ class TroubledZone:
     health: str
     words: str
     mode: str
-    waiting: int
-    entering: int
+    waiting: int | None
+    entering: int | None
     per_minute: int
     wait_s: int | None
 
@@ -68,7 +69,7 @@ class Zones:
     """All zones: how many there are, how many wait in them, how many are in trouble; the worst of them."""
 
     total: int
-    waiting: int
+    waiting: int | None
     troubled: int
     worst: list[TroubledZone]
 
@@ -230,7 +231,7 @@ def _zones() -> Zones | None:
         if row.trouble
     ]
     troubled = sum(row.health != "ok" for row in rows)
-    return Zones(total=len(rows), waiting=sum(row.waiting for row in rows), troubled=troubled, worst=worst)
+    return Zones(total=len(rows), waiting=waiting_in(rows), troubled=troubled, worst=worst)
 
 
 def _servers(heard: dict[str, int], now_ms: int) -> list[Server] | None:

@@ -26,7 +26,9 @@ from apps.accounts.models import User
 from . import manager_admin as manager_admin
 from . import selectors, services
 from .admin_actions import UNKNOWN, ZoneActions, mode_name
+from .manage.telling import UNTOLD
 from .models import Zone
+from .publishing import untold_zones
 
 
 class VersionInput(forms.HiddenInput):
@@ -141,8 +143,12 @@ class ZoneAdmin(ZoneActions):
     def _refusals_told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         """The view's answer; when a service refused, all that the view did is undone, and the page says why."""
         try:
-            with transaction.atomic():
-                return view()
+            with untold_zones() as untold:
+                with transaction.atomic():
+                    response = view()
+                if untold:
+                    self.message_user(request, UNTOLD, messages.WARNING)
+                return response
         except (services.Conflict, Zone.DoesNotExist):
             text = _("Somebody else has just changed this. Nothing was saved; this is how it is now.")
         except services.ZoneInUse:

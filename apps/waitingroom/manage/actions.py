@@ -39,6 +39,7 @@ from ..managers import (
 from ..models import Zone, ZoneChange, ZoneManager
 from .forms import VersionedForm, blame
 from .settings_forms import CreateForm, ManagerForm, SettingsForm
+from .telling import hears_of_gates, say_done
 from .views import person
 from .zone_page import FORMS, zone_page
 
@@ -56,6 +57,7 @@ DONE: Mapping[str, Any] = {
 
 @login_required
 @require_POST
+@hears_of_gates
 def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
     """One of the forms of a zone's page."""
     if what not in FORMS:
@@ -75,7 +77,7 @@ def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
         return zone_page(request, Zone.objects.get(pk=zone.pk), role, bound=form, status=400)
     except Zone.DoesNotExist as error:
         raise Http404("the zone is gone") from error
-    messages.success(request, DONE[what])
+    say_done(request, DONE[what])
     return redirect("manage:zone", zone_id=zone.pk)
 
 
@@ -95,6 +97,7 @@ def _write(actor: User, zone: Zone, what: str, form: VersionedForm) -> None:
 
 @login_required
 @require_POST
+@hears_of_gates
 def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     """Take one change back; the version that the page showed comes with it."""
     zone, role = zone_for(person(request), zone_id, Action.MODE)
@@ -122,13 +125,14 @@ def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:
-        messages.success(request, _("Undone."))
+        say_done(request, _("Undone."))
     return redirect("manage:zone", zone_id=zone.pk)
 
 
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@hears_of_gates
 def create(request: HttpRequest) -> HttpResponse:
     """Make a zone: for staff, and in an app for its owner. Who makes one owns it."""
     user = person(request)
@@ -150,13 +154,14 @@ def create(request: HttpRequest) -> HttpResponse:
     except ValidationError as error:
         blame(form, error)
         return render(request, "manage/create.html", {"form": form}, status=400)
-    messages.success(request, _("The zone is there. What to put into your page stands at its end."))
+    say_done(request, _("The zone is there. What to put into your page stands at its end."))
     return redirect("manage:zone", zone_id=zone.pk)
 
 
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@hears_of_gates
 def settings(request: HttpRequest, zone_id: str) -> HttpResponse:
     """All other fields of a zone, for its owner."""
     zone, _role = zone_for(person(request), zone_id, Action.EDIT)
@@ -174,7 +179,7 @@ def settings(request: HttpRequest, zone_id: str) -> HttpResponse:
         return _settings_page(request, zone, form, status=400)
     except Zone.DoesNotExist as error:
         raise Http404("the zone is gone") from error
-    messages.success(request, _("Saved."))
+    say_done(request, _("Saved."))
     return redirect("manage:zone", zone_id=zone.pk)
 
 

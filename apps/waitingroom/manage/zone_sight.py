@@ -21,7 +21,7 @@ CHANGES_SHOWN = 10
 _COUNTS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting")
 _FACTS = (
     *("pk", "name", "name_ko", "app", "screen", "mode", "per_minute", "version", "message", "message_ko"),
-    *("opens_at", "prequeue_from"),
+    *("updated_at", "opens_at", "prequeue_from"),
 )
 
 
@@ -40,6 +40,7 @@ def facts_read(zone_ids: Sequence[str] | None = None) -> dict[str, ZoneFacts]:
         version,
         message,
         message_ko,
+        updated_at,
         opens_at,
         prequeue_from,
     ) in found.values_list(*_FACTS):
@@ -52,6 +53,7 @@ def facts_read(zone_ids: Sequence[str] | None = None) -> dict[str, ZoneFacts]:
             mode=Mode(mode),
             per_minute=per_minute,
             version=version,
+            changed_ms=moment_ms(updated_at) or 0,
             message=message,
             message_ko=message_ko,
             opens_at_ms=moment_ms(opens_at),
@@ -149,12 +151,19 @@ def past_of(
     gates: Sequence[GateSeen],
     changes: Sequence[ChangeTold],
 ) -> ZonePast:
-    """The past of a zone: what the database holds, and of the minutes behind that what Redis said (`fresh`)."""
+    """The past of a zone: what the database holds, and of the minutes behind that what Redis said (`fresh`).
+
+    A minute of which neither tells is not in the history.
+    """
     minutes = dict(written.minutes)
     minutes.update(
         (number, _minute(number, counted)) for number, counted in fresh.items() if number > written.counted_to
     )
-    shown = range(minute - HISTORY_MINUTES + 1, minute + 1)
+    shown = [
+        number
+        for number in range(minute - HISTORY_MINUTES + 1, minute + 1)
+        if number <= written.counted_to or number in fresh
+    ]
     since = max(written.midnight, written.counted_to + 1)
     today = [counted for number, counted in fresh.items() if number >= since]
     waits: dict[int, int] = {}

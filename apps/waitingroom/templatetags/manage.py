@@ -1,12 +1,13 @@
 """How the managers' pages show figures and changes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from apps.accounts.models import User
 from apps.waitingroom.manage import display
 from apps.waitingroom.manager_models import Role, ZoneChange
 
@@ -47,6 +48,12 @@ def time_near(value: datetime | None) -> str:
     if value is None:
         return display.UNKNOWN
     return moment(value, "H:i" if abs(value - timezone.now()) < NEAR else "Y-m-d H:i")
+
+
+@register.filter
+def all_by(changes: Sequence[ZoneChange], user: User) -> bool:
+    """Whether this person made all of these changes, as with a second window or by pressing twice."""
+    return bool(changes) and all(change.who_id == user.pk for change in changes)
 
 
 @register.filter
