@@ -46,7 +46,9 @@ def test_what_cannot_be_read_is_a_dash(desk: Desk, away: RedisServer) -> None:
     zone = zone_make(per_minute=60, message="Soon")
     crowd_join(zone, 70)
     client = desk(Role.OWNER)
-    assert figures(page(client)) == {"waiting": "0", "entering": "0", "wait": "0:00", "called": "0"}  # no gate told yet
+    shown = page(client)
+    assert figures(shown) == {"waiting": "0", "entering": "0", "wait": "0:00", "called": "0"}  # no gate told yet
+    assert re.findall(r'data-funnel-of="(\w+)">([^<]*)<', shown)[:2] == [("joined", "70"), ("entered", "60")]
     away.stop()
     before = failures("manage_page")
     wall = page(client, "")
@@ -58,6 +60,9 @@ def test_what_cannot_be_read_is_a_dash(desk: Desk, away: RedisServer) -> None:
     shown = page(client)
     assert figures(shown) == {"waiting": "—", "entering": "—", "wait": "—", "called": "—"}
     assert re.findall(r'data-value="([^"]*)"', shown) == ["", "", ""]
+    assert re.findall(r'data-funnel-of="(\w+)">([^<]*)<', shown) == [
+        (name, "—") for name in ("joined", "entered", "left", "evicted")
+    ]
     assert "data-preview>The line cannot be read now.</p>" in shown
     assert "data-health-words>The line cannot be read now</p>" in shown
     assert "how many they are cannot be read now" in shown

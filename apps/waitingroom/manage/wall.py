@@ -101,13 +101,13 @@ class Minute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Funnel:
-    """What became of those who came since midnight."""
+    """What became of those who came since midnight; None: some minutes of it cannot be read now."""
 
     since_ms: int
-    joined: int
-    entered: int
-    left: int
-    evicted: int
+    joined: int | None
+    entered: int | None
+    left: int | None
+    evicted: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,6 +166,11 @@ def past_of(
     ]
     since = max(written.midnight, written.counted_to + 1)
     today = [counted for number, counted in fresh.items() if number >= since]
+    is_whole = all(number in fresh for number in unwritten(written, minute))
+
+    def of_today(name: str) -> int | None:
+        return written.day.get(name, 0) + sum(getattr(one, name) for one in today) if is_whole else None
+
     waits: dict[int, int] = {}
     for number in (minute - 1, minute):
         is_its = number in fresh and number >= written.made
@@ -175,10 +180,10 @@ def past_of(
         history=[minutes.get(number) or _minute(number, _NOTHING) for number in shown],
         funnel=Funnel(
             since_ms=written.midnight * 60_000,
-            joined=written.day.get("joins", 0) + sum(counted.joins for counted in today),
-            entered=written.day.get("entries", 0) + sum(counted.entries for counted in today),
-            left=written.day.get("left", 0) + sum(counted.left for counted in today),
-            evicted=written.day.get("evicted", 0) + sum(counted.evicted for counted in today),
+            joined=of_today("joins"),
+            entered=of_today("entries"),
+            left=of_today("left"),
+            evicted=of_today("evicted"),
         ),
         waits=Waits(p50=wait_quantile(waits, 0.5), p90=wait_quantile(waits, 0.9), p99=wait_quantile(waits, 0.99)),
         gates=gates,
