@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import logging
 import random
 import weakref
-from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -21,26 +20,10 @@ from .metrics import LOOP_FAILURES
 from .pulse import Pulse
 from .removals import Removals
 
-# Sockets closed in one go while draining, and the window in which a tab comes back: neither the loop here nor the
-# servers that take them over see all of them at once.
-DRAIN_BATCH = 250
-DRAIN_PAUSE_S = 0.05
-RECONNECT_WITHIN_MS = 5_000
-LOOP_RETRY_S = 1.0
+# How often it is looked whether all peers have answered the close.
+LEFT_LOOK_S = 0.05
 
-logger = logging.getLogger(__name__)
-
-
-async def _keep_running(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a loop for the life of the process. What it did not foresee is logged and counted, and it starts again:
-    without heartbeats all that this process holds would be taken for dead within a minute."""
-    while True:
-        try:
-            await loop()
-        except Exception:
-            logger.exception("the %s loop failed and starts again", name)
-            LOOP_FAILURES.labels(name).inc()
-            await asyncio.sleep(LOOP_RETRY_S)
+_keep_running = partial(lifecycle.keep_running, failures=LOOP_FAILURES)
 
 
 class AudienceRuntime:
@@ -57,6 +40,7 @@ class AudienceRuntime:
     def start(self) -> None:
         """Start the loops; they run until `stop`."""
         loop = asyncio.get_running_loop()
+        # Without heartbeats all that this process holds would be taken for dead within a minute.
         self._pulse_task = loop.create_task(_keep_running("pulse", self.pulse.run))
         others = {
             "board": self.board.run,
@@ -83,18 +67,13 @@ class AudienceRuntime:
         Sessions are not taken out of the count: they have a grace in which the tab comes back with the same session.
         """
         self.edge.is_leaving = True
-        loop = asyncio.get_running_loop()
         waiting: list[Seat | DirectorySeat] = [*self.edge.seats(), *self.directory.seats()]
         random.shuffle(waiting)  # so that no stream loses all its sockets in one moment
-        for start in range(0, len(waiting), DRAIN_BATCH):
-            for seat in waiting[start : start + DRAIN_BATCH]:
-                seat.outbox.push(seat.reconnect_message(RECONNECT_WITHIN_MS))
-                seat.dismiss(SERVICE_RESTART, "draining: come back in a moment")
-            if loop.time() < deadline - 1.0:
-                await asyncio.sleep(DRAIN_PAUSE_S)
+        await lifecycle.dismiss_in_batches(waiting, _send_away, deadline=deadline)
+        loop = asyncio.get_running_loop()
         # Thousands of peers answer the close, each in its own time: look now and then, with a deadline.
         while self.edge.sessions_held() and loop.time() < deadline - 0.5:  # noqa: ASYNC110
-            await asyncio.sleep(DRAIN_PAUSE_S)
+            await asyncio.sleep(LEFT_LOOK_S)
         self._pulse_task.cancel()  # or it would register this process again
         with contextlib.suppress(RedisError, OSError):
             # Redis away: the sessions wait out their silence instead of their grace, and the register its own.
@@ -107,6 +86,11 @@ class AudienceRuntime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+
+
+def _send_away(seat: Seat | DirectorySeat) -> None:
+    seat.outbox.push(seat.reconnect_message(lifecycle.RECONNECT_WITHIN_MS))
+    seat.dismiss(SERVICE_RESTART, "draining: come back in a moment")
 
 
 _runtimes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AudienceRuntime] = weakref.WeakKeyDictionary()

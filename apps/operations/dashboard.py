@@ -21,6 +21,7 @@ from apps.realtime import redis
 from apps.waitingroom import board_store
 from apps.waitingroom.manage.display import health_words, mode_name
 from apps.waitingroom.manage.selectors import wall_rows
+from apps.waitingroom.manage.wall import waiting_in
 
 from . import job_store
 from .dashboard_house import (
@@ -76,8 +77,8 @@ class TroubledZone:
     health: str
     words: str
     mode: str
-    waiting: int
-    entering: int
+    waiting: int | None
+    entering: int | None
     per_minute: int
     wait_s: int | None
 
@@ -87,7 +88,7 @@ class Zones:
     """All zones: how many there are, how many wait in them, how many are in trouble; the worst of them."""
 
     total: int
-    waiting: int
+    waiting: int | None
     troubled: int
     worst: list[TroubledZone]
 
@@ -177,7 +178,7 @@ def _zones() -> Zones | None:
         if row.trouble
     ]
     troubled = sum(row.health != "ok" for row in rows)
-    return Zones(total=len(rows), waiting=sum(row.waiting for row in rows), troubled=troubled, worst=worst)
+    return Zones(total=len(rows), waiting=waiting_in(rows), troubled=troubled, worst=worst)
 
 
 def _house(replies: list[Any], now_ms: int) -> dict[str, Any]:

@@ -6,11 +6,22 @@ Whoever holds sockets registers one, tells its clients to come back elsewhere, a
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from prometheus_client import Counter
 
 DrainCallback = Callable[[float], Awaitable[None]]
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+# Sockets closed in one go while draining, and the window in which a page comes back: neither the loop here nor the
+# servers that take them over see all of them at once.
+DRAIN_BATCH = 250
+DRAIN_PAUSE_S = 0.05
+RECONNECT_WITHIN_MS = 5_000
+LOOP_RETRY_S = 1.0
 
 _draining = False
 _callbacks: list[DrainCallback] = []
@@ -60,3 +71,24 @@ async def run_drain(*, seconds: float) -> None:
     for task in done:
         if (error := task.exception()) is not None:
             logger.error("A drain callback failed", exc_info=error)
+
+
+async def dismiss_in_batches(seats: Sequence[T], dismiss: Callable[[T], object], *, deadline: float) -> None:
+    """Have all of these sockets close, a batch at a time until the deadline (loop time), and then the rest at once."""
+    loop = asyncio.get_running_loop()
+    for start in range(0, len(seats), DRAIN_BATCH):
+        for seat in seats[start : start + DRAIN_BATCH]:
+            dismiss(seat)
+        if loop.time() < deadline - 1.0:
+            await asyncio.sleep(DRAIN_PAUSE_S)
+
+
+async def keep_running(name: str, loop: Callable[[], Coroutine[Any, Any, None]], *, failures: Counter) -> None:
+    """Run a loop for the life of the process. What it did not foresee is logged and counted, and it starts again."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            logger.exception("the %s loop failed and starts again", name)
+            failures.labels(name).inc()
+            await asyncio.sleep(LOOP_RETRY_S)

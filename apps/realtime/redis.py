@@ -26,6 +26,7 @@ from redis.retry import Retry
 
 from .cluster_client import cluster_client, sync_cluster_client
 from .lua import script_by_sha
+from .metrics import REDIS_FAILURES
 
 CLUSTER_SCHEME = "redis+cluster://"
 # A hot path must learn soon that Redis is away: the sockets stay, the page says that its figures are old.
@@ -202,6 +203,15 @@ def ask_now(commands: Sequence[Command]) -> list[Any]:
     if error := first_error(replies):
         raise error
     return replies
+
+
+@contextlib.contextmanager
+def may_be_away(caller: str) -> Iterator[None]:
+    """For reads that pages can do without: a call that fails within this block ends the block, and is counted."""
+    try:
+        yield
+    except (RedisError, OSError):
+        REDIS_FAILURES.labels(caller).inc()
 
 
 def _pipeline_now(client: Redis | RedisCluster, commands: Sequence[Command]) -> list[Any]:

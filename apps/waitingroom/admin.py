@@ -24,8 +24,10 @@ from . import selectors, services
 from .admin_actions import ZoneActions
 from .admin_forms import RefusableForm, ZoneForm, ZoneRowForm
 from .manage.display import UNKNOWN, change_line, conflict_words, mode_name
+from .manage.telling import UNTOLD
 from .managers import apps_to_move_to
 from .models import Zone
+from .publishing import untold_zones
 
 
 class Refused(Exception):
@@ -159,8 +161,12 @@ class ZoneAdmin(ZoneActions):
         A form comes back with what was typed, as if it had shown the zone as it is now.
         """
         try:
-            with transaction.atomic():
-                return view()
+            with untold_zones() as untold:
+                with transaction.atomic():
+                    response = view()
+                if untold:
+                    self.message_user(request, UNTOLD, messages.WARNING)
+                return response
         except Refused as refused:
             request.zone_refused = refused  # type: ignore[attr-defined]  # see _form
             if isinstance(refused.reason, services.Conflict):

@@ -45,7 +45,6 @@ READINGS_AT_ONCE = 2
 # Pulses are this long after a whole second, each process at a moment of its own; those due within TOGETHER_S are one.
 PHASE_MS = (25, 125)
 TOGETHER_S = 0.02
-LOOP_RETRY_S = 1.0
 
 
 class Gatehouse:
@@ -79,7 +78,9 @@ class Gatehouse:
             "tell": self.teller.run,
             "turnstile": self.turnstile.run,
         }
-        self._loops = [loop.create_task(_keep_running(*each)) for each in loops.items()]
+        self._loops = [
+            loop.create_task(lifecycle.keep_running(*each, failures=LOOP_FAILURES)) for each in loops.items()
+        ]
         lifecycle.on_drain(self.drain)
 
     async def stop(self) -> None:
@@ -272,17 +273,6 @@ async def _deliver(calls: list[Call], node: str) -> None:
             LOOP_FAILURES.labels("reply").inc()
         if number % READINGS_AT_ONCE == 0:
             await asyncio.sleep(0)
-
-
-async def _keep_running(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a loop for the life of the process. What it did not foresee is logged and counted, and it starts again."""
-    while True:
-        try:
-            await loop()
-        except Exception:
-            logger.exception("the %s loop failed and starts again", name)
-            LOOP_FAILURES.labels(name).inc()
-            await asyncio.sleep(LOOP_RETRY_S)
 
 
 _gatehouses: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Gatehouse] = weakref.WeakKeyDictionary()

@@ -5,6 +5,9 @@ zones_publish_all, which runs every half minute, brings it later.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +25,8 @@ from .rules import RulesError, ZoneRules
 from .selectors import slices
 
 logger = logging.getLogger(__name__)
+
+_untold: ContextVar[list[str] | None] = ContextVar("untold", default=None)
 
 
 def zone_publish(*, zone_id: str, fresh: bool = False) -> None:
@@ -100,9 +105,30 @@ def publish_on_commit(zone_id: str, *, fresh: bool = False) -> None:
     transaction.on_commit(partial(_publish_soon, zone_id, fresh=fresh))
 
 
+@contextmanager
+def untold_zones() -> Iterator[list[str]]:
+    """The zones that were saved within this block, and that gates could not be told of when that was committed.
+
+    Whoever answers a person looks here: to them a change that no gate knows of is none.
+    """
+    untold: list[str] = []
+    token = _untold.set(untold)
+    try:
+        yield untold
+    finally:
+        _untold.reset(token)
+
+
+def untold_now() -> list[str]:
+    """Those of the block that this is called in, until now."""
+    return _untold.get() or []
+
+
 def _publish_soon(zone_id: str, *, fresh: bool) -> None:
     try:
         zone_publish(zone_id=zone_id, fresh=fresh)
     except (RedisError, OSError):
         PUBLISH_FAILURES.inc()
+        if (untold := _untold.get()) is not None:
+            untold.append(zone_id)
         logger.warning("zone %s is published later: Redis is away", zone_id, exc_info=True)

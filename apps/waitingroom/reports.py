@@ -4,7 +4,6 @@ Minutes come from zone_statistics; the last ones, which no job has written yet, 
 from the minutes' own histograms, never averaged from their quantiles.
 """
 
-import contextlib
 import csv
 import io
 from collections import Counter
@@ -14,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
-from redis.exceptions import RedisError
 
 from apps.realtime import redis
 
@@ -123,7 +121,7 @@ def minutes_of(*, zone_id: str, start: datetime, end: datetime, now: datetime) -
     if counted_to is not None:
         first = max(first, counted_to + MINUTE)
     fresh = range(_number(first), _number(min(end, now + MINUTE)))
-    with contextlib.suppress(RedisError, OSError):  # what is written is what is known
+    with redis.may_be_away("zone_report"):  # what is written is what is known
         found.update(_from_redis(zone_id, fresh))
     return [found[minute] for minute in sorted(found)]
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from redis.exceptions import RedisError
-
 from apps.realtime import redis
 
 from . import store
@@ -35,15 +33,13 @@ def lines_now(zone_ids: Sequence[str]) -> dict[str, LineFigures]:
     """How these zones' lines stand, in one pipeline; without those that cannot be read, which may be all."""
     minute = int(time.time()) // 60 - 1
     commands = [command for zone in zone_ids for command in (store.status(zone), store.stats(zone, minute))]
-    try:
-        replies = redis.run_now(commands)
-    except (RedisError, OSError):
-        return {}
     found = {}
-    for zone_id, status, counted in zip(zone_ids, replies[::2], replies[1::2], strict=True):
-        if isinstance(status, Exception) or isinstance(counted, Exception):
-            continue
-        line = store.status_read(status)
-        if line is not None:
-            found[zone_id] = LineFigures(waiting=line.waiting, entering=store.stats_read(counted).entries)
+    with redis.may_be_away("zone_lines"):
+        replies = redis.run_now(commands)
+        for zone_id, status, counted in zip(zone_ids, replies[::2], replies[1::2], strict=True):
+            if isinstance(status, Exception) or isinstance(counted, Exception):
+                continue
+            line = store.status_read(status)
+            if line is not None:
+                found[zone_id] = LineFigures(waiting=line.waiting, entering=store.stats_read(counted).entries)
     return found

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from apps.realtime import lifecycle
 from apps.realtime.close_codes import NOT_FOUND, SERVICE_RESTART
 from apps.realtime.outbox import Message, Outbox
 
@@ -27,10 +28,6 @@ TURN_S = 3.0
 BUCKETS = 30
 # Sockets between two turns of the event loop: 200 updates take about 5 ms, so that a poll never waits longer.
 BATCH = 200
-# As the audience does: neither the loop here nor the servers that take the sockets over see all of them at once.
-DRAIN_BATCH = 250
-DRAIN_PAUSE_S = 0.05
-RECONNECT_WITHIN_MS = 5_000
 
 
 class Seat(Protocol):
@@ -253,12 +250,9 @@ class Turnstile:
 
         Places are kept: they are in the tickets.
         """
-        loop = asyncio.get_running_loop()
-        seats = list(self._bucket_of)
-        for start in range(0, len(seats), DRAIN_BATCH):
-            for seat in seats[start : start + DRAIN_BATCH]:
-                self.remove(seat)
-                seat.outbox.push(seat.reconnect_message(RECONNECT_WITHIN_MS))
-                seat.dismiss(SERVICE_RESTART, "draining: come back in a moment")
-            if loop.time() < deadline - 1.0:
-                await asyncio.sleep(DRAIN_PAUSE_S)
+        await lifecycle.dismiss_in_batches(list(self._bucket_of), self._send_away, deadline=deadline)
+
+    def _send_away(self, seat: Seat) -> None:
+        self.remove(seat)
+        seat.outbox.push(seat.reconnect_message(lifecycle.RECONNECT_WITHIN_MS))
+        seat.dismiss(SERVICE_RESTART, "draining: come back in a moment")

@@ -37,9 +37,10 @@ export class Course {
    * @param {number[][]} history [epoch s at which a minute began, waiting, entries]
    * @param {number[][]} rates [epoch ms, N until then], newest first
    * @param {number} rate N now
+   * @param {number} at epoch s on the clock that all of these times are of: the server's, not this browser's
    */
-  load(history, rates, rate) {
-    const first = this.#points.find((point) => !point.ofRecord)?.[0] ?? Date.now() / 1000;
+  load(history, rates, rate, at) {
+    const first = this.#points.find((point) => !point.ofRecord)?.[0] ?? at;
     const rateAt = (time) => rates.findLast(([changedAt]) => changedAt / 1000 > time)?.[1] ?? rate;
     const past = history
       .map(([minute, waiting, entries]) => [minute + 60, waiting, entries, rateAt(minute + 60)])
@@ -51,7 +52,10 @@ export class Course {
 
   /** One more reading, `time` in epoch seconds. */
   add(time, waiting, entering, rate) {
-    if (time - (this.#points.at(-1)?.[0] ?? 0) < LEAST_S) return;
+    const last = this.#points.at(-1)?.[0] ?? 0;
+    // That clock was set back: what it called later than now is not to be compared with what comes.
+    if (time < last) this.#points = this.#points.filter((point) => point[0] < time);
+    else if (time - last < LEAST_S) return;
     this.#points.push([time, waiting, entering, rate]);
     const from = time - WINDOW_S;
     while (this.#points.length > 2 && this.#points[1][0] < from) this.#points.shift();

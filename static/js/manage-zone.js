@@ -13,6 +13,9 @@ import { fill } from "./format.js";
 
 const SEEN_AFTER_MS = 1_500;
 const ASK_AFTER_MS = 250;
+// A server may know of a change a moment later than the page that was made after it; for longer only one whose database
+// was set back.
+const OLDER_FOR_MS = 10_000;
 
 const page = document.querySelector("[data-helm]");
 const find = (name) => page.querySelector(`[data-${name}]`);
@@ -21,6 +24,7 @@ const figures = Object.fromEntries(
 );
 const course = new Course(find("course"));
 const forms = [...page.querySelectorAll("[data-deed]")];
+const korean = document.documentElement.lang === "ko";
 
 // --- the chart
 
@@ -28,16 +32,24 @@ find("drawn").hidden = true;
 find("course").hidden = false;
 let history = config.history;
 let rates = config.rates;
-course.load(history, rates, config.perMinute);
+course.load(history, rates, config.perMinute, config.at / 1000);
 
 // --- what the server says
 
 let shown = config.version;
 let newest = config.newest;
+let olderSince = null;
 
 function clearsAt(row, at) {
   if (!row.waiting || row.longest_wait_s === null) return null;
   return at + row.longest_wait_s * 1000;
+}
+
+/** Whether a frame is of before what this page shows: what somebody changed on it would be taken back for a moment. */
+function isOlder({ version }) {
+  if (version >= shown) olderSince = null;
+  else olderSince ??= Date.now();
+  return olderSince !== null && Date.now() - olderSince < OLDER_FOR_MS;
 }
 
 function told(frame) {
@@ -57,6 +69,7 @@ function told(frame) {
   mark(find("mode-tag"), "mode", frame.mode);
   put(find("mode-tag"), config.modes[frame.mode]);
   showModeSince(frame);
+  showForms(frame);
   course.add(frame.at / 1000, frame.waiting, frame.entering_per_minute, frame.per_minute);
   if (frame.history || frame.changes) {
     history = frame.history?.map((one) => [one.minute, one.waiting, one.entries]) ?? history;
@@ -64,7 +77,7 @@ function told(frame) {
       frame.changes
         ?.filter((change) => "per_minute" in change.before)
         .map((change) => [change.at_ms, change.before.per_minute]) ?? rates;
-    course.load(history, rates, frame.per_minute);
+    course.load(history, rates, frame.per_minute, frame.at / 1000);
   } else course.draw();
   for (const [name, value] of Object.entries(frame.funnel ?? {})) {
     const place = page.querySelector(`[data-funnel-of="${name}"]`);
@@ -74,8 +87,26 @@ function told(frame) {
     put(page.querySelector(`[data-wait-of="${name}"]`), seconds(value));
   }
   if (frame.gates) showGates(frame.gates);
-  if (frame.changes) showChanges(frame.changes);
+  if (frame.changes) noteChanges(frame.changes);
+  renewList();
   if (frame.version !== shown) changed(frame);
+  if (frame.changes) nameWho(frame);
+}
+
+/** What stands beside the forms: how many would lose their place, and what is told and scheduled now. */
+function showForms(frame) {
+  showLoss(frame.waiting);
+  const [first, second] = korean ? [frame.message_ko, frame.message] : [frame.message, frame.message_ko];
+  if (find("message-now")) put(find("message-now"), first || second || config.none);
+  const opens = frame.opens_at_ms === null ? config.none : fill(config.opens, { time: parts.format(frame.opens_at_ms) });
+  if (find("opening-now")) put(find("opening-now"), opens);
+}
+
+/** @param {number | null} waiting null: nobody knows */
+function showLoss(waiting) {
+  const { one, many, unknown } = config.loses;
+  const text = waiting === null ? unknown : fill(waiting === 1 ? one : many, { n: figure(waiting) });
+  if (find("loses")) put(find("loses"), text);
 }
 
 /** Who set the mode: in the last changes whenever it is another one than the page was made with. */
@@ -103,16 +134,35 @@ function showGates(gates) {
   });
 }
 
-/** The list as the server writes it: words, names, and the forms that undo. */
-async function showChanges(changes) {
+const list = find("changes");
+const around = list.closest("section");
+let pending = ""; // what tells the list that is to come from the one that is shown; empty: none is to come
+
+function noteChanges(changes) {
   const last = changes.length ? `${changes[0].id}:${changes.map((change) => change.undone_by)}` : "";
-  if (last === newest) return;
-  newest = last;
+  pending = last === newest ? "" : last;
+}
+
+/** Whether somebody points at the list, or is about to answer a question in it: no button may move under their hand. */
+const isInHand = () =>
+  around.matches(":hover") || list.matches(":focus-within") || list.querySelector("details[open]") !== null;
+
+/** The list as the server writes it: words, names, and the forms that undo. Tried with every frame until it may be. */
+async function renewList() {
+  if (!pending || isInHand()) return;
+  const asked = pending;
+  pending = "";
   try {
     const answer = await fetch(`${config.changesUrl}?part=1`);
-    if (answer.ok) find("changes").innerHTML = await answer.text();
+    if (!answer.ok) return;
+    const text = await answer.text();
+    if (isInHand()) pending ||= asked; // since it was asked for
+    else {
+      list.innerHTML = text;
+      newest = asked;
+    }
   } catch {
-    newest = null; // the next frame asks again
+    pending ||= asked; // the next frame tries again
   }
 }
 
@@ -120,10 +170,15 @@ async function showChanges(changes) {
 function changed(frame) {
   shown = frame.version;
   const notice = find("changed");
-  const last = frame.changes?.[0];
   notice.hidden = false;
-  put(notice.firstElementChild, last?.who ? fill(config.changedBy, { name: last.who }) : config.changed);
+  put(notice.firstElementChild, config.changed);
   setTimeout(() => forms.forEach((form) => isTouched(form) || renew(form, frame)), SEEN_AFTER_MS);
+}
+
+/** Who made it what it is now, once that is known: a note of before is another's. */
+function nameWho({ version, changes }) {
+  const who = changes.find((change) => change.version === version && change.action !== "role")?.who;
+  if (who && version === shown) put(find("changed").firstElementChild, fill(config.changedBy, { name: who }));
 }
 
 function isTouched(form) {
@@ -165,15 +220,18 @@ function showMode(mode) {
 
 // --- forms
 
-for (const form of forms) {
-  form.addEventListener("input", () => (form.dataset.touched = ""));
-  // Pressed twice in haste, it is sent once.
-  form.addEventListener("submit", (event) => {
-    if (form.dataset.sent !== undefined) event.preventDefault();
-    form.dataset.sent = "";
-  });
-}
-window.addEventListener("pageshow", () => forms.forEach((form) => delete form.dataset.sent));
+for (const form of forms) form.addEventListener("input", () => (form.dataset.touched = ""));
+
+// Pressed twice in haste, a form is sent once; those that undo come and go with the list.
+page.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent !== undefined) event.preventDefault();
+  form.dataset.sent = "";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of page.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
 
 const rate = page.querySelector("[data-deed=rate]");
 let asked = 0;
@@ -244,7 +302,8 @@ follow({
   onFrame(frame) {
     // What the page offers is another thing then; what was typed is not thrown away for it.
     if (frame.type === "role" && frame.role !== config.role && !forms.some(isTouched)) location.reload();
-    if (frame.type !== "zone") return;
+    if (frame.type === "stale") showLoss(null);
+    if (frame.type !== "zone" || isOlder(frame)) return;
     told(frame);
     showMode(frame.mode);
   },

@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from apps.accounts.models import User
+from apps.accounts.services import user_register
 from apps.accounts.viewers import BROWSER_COOKIE
 from apps.audience.tokens import viewer_token_make
 from apps.operations.preparation import translations_compile
@@ -63,6 +64,16 @@ def stage(games: Category) -> Stage:
         return stream_start(broadcaster=broadcaster, category=category or games, title=title)
 
     return start
+
+
+@pytest.fixture
+def hana(transactional_db: None) -> User:
+    return user_register(username="hana", password="a walk at night 7", display_name="Hana Kim")
+
+
+@pytest.fixture
+def minsu(transactional_db: None) -> User:
+    return user_register(username="minsu", password="a walk at night 7", display_name="최민수")
 
 
 class Person:

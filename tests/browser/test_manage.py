@@ -2,27 +2,20 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from apps.accounts.models import User
-from apps.accounts.services import user_register
 from apps.waitingroom.models import Role, Zone, ZoneManager
 from apps.waitingroom.role_services import manager_remove, manager_set
-from apps.waitingroom.services import zone_create, zone_update
+from apps.waitingroom.services import zone_update
 from tests.browser.conftest import House, Person
+from tests.browser.managing import SOON_MS, change, expect_live, expect_waiting, in_line, zone_make, zone_now
 from tests.services.browser import open_browser
-from tests.services.web import WebServer
-from tests.waitingroom.gate import Client
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PASSWORD = "a walk at night 7"
-# A page is told once a second, and of what the database holds when its number moves.
-SOON_MS = 6_000
 FIELD = "[data-deed=rate] [name=per_minute]"
 
 
@@ -33,49 +26,6 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
-@pytest.fixture
-def hana(transactional_db: None) -> User:
-    return user_register(username="hana", password=PASSWORD, display_name="Hana Kim")
-
-
-@pytest.fixture
-def minsu(transactional_db: None) -> User:
-    return user_register(username="minsu", password=PASSWORD, display_name="최민수")
-
-
-def zone_make(owner: User, zone_id: str = "hall", **fields: Any) -> Zone:
-    """A zone of Hana's, in which people ask once a second."""
-    zone = zone_create(
-        actor=None, zone_id=zone_id, **{"name": "The Hall", "name_ko": "공연장", "poll_ms": 1_000, **fields}
-    )
-    manager_set(actor=None, user=owner, role=Role.OWNER, zone_id=zone.pk)
-    return zone
-
-
-def zone_now() -> Zone:
-    return Zone.objects.get(pk="hall")
-
-
-def change(actor: User, **changes: Any) -> None:
-    """What another manager does meanwhile."""
-    zone_update(actor=actor, zone_id="hall", expected_version=zone_now().version, **changes)
-
-
-@contextmanager
-def in_line(server: WebServer, size: int) -> Iterator[Callable[[], list[bool]]]:
-    """So many people ask for a place; calling it asks for all of them again, and says who may enter."""
-    with ExitStack() as stack:
-        client = Client(server.port)
-        stack.callback(client.close)
-        tokens = [client.ask("wait", {"zoneId": "hall"}).json["token"] for _ in range(size)]
-
-        def poll() -> list[bool]:
-            answers = [client.ask("entry", {"zoneId": "hall", "token": token}).json for token in tokens]
-            return [answer["canEnter"] for answer in answers]
-
-        yield poll
-
-
 def tab_to(page: Page, selector: str) -> None:
     """Press Tab until this has the focus, as who has no mouse does."""
     for _ in range(60):
@@ -83,14 +33,6 @@ def tab_to(page: Page, selector: str) -> None:
         if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
             return
     raise AssertionError(f"{selector} cannot be reached by keyboard")
-
-
-def expect_live(page: Page) -> None:
-    expect(page.locator("[data-state]")).to_have_text("Live", timeout=SOON_MS)
-
-
-def expect_waiting(page: Page, figure: str) -> None:
-    expect(page.locator("[data-figure=waiting]")).to_have_text(figure, timeout=SOON_MS)
 
 
 def test_a_line_is_seen_and_run_without_a_mouse(house: House, hana: User, person: Callable[..., Person]):

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from html import unescape
 
@@ -16,7 +15,6 @@ from apps.waitingroom.manage.views import CARDS_AT_ONCE
 from apps.waitingroom.models import Role, Zone, ZoneChange, ZoneManager
 from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.services import zone_update
-from tests.services.redis_server import RedisServer
 from tests.waitingroom.desks import Desk, act, fields_of, other_changes, page, person, row
 from tests.waitingroom.zones import crowd_join, zone_make
 
@@ -260,16 +258,6 @@ def test_a_preview_of_an_empty_line_goes_by_the_mode(desk: Desk, mode: str, text
     client = desk(Role.OPERATOR)
     assert client.get("/manage/zones/concert/preview/", {"per_minute": "7"}).json()["text"] == text
     assert text in page(client, per_minute="7")
-
-
-def test_pages_stand_without_redis(desk: Desk, private_redis: RedisServer, use_redis: Callable[[str], str]) -> None:
-    use_redis(private_redis.url)
-    zone_make()
-    client = desk(Role.OWNER)
-    private_redis.stop()
-    assert 'data-health="stale"' in page(client, "")
-    assert "No gate keeps up with the line" in page(client)
-    assert "Nothing happened in this span." in page(client, "zones/concert/report/")
 
 
 def test_changes_are_paged(desk: Desk) -> None:

@@ -14,10 +14,10 @@ from apps.accounts.models import User
 from apps.waitingroom.manage import reading
 from apps.waitingroom.manage.access import standing
 from apps.waitingroom.manage.feed import Feed, manage_feed, manage_feed_stop
-from apps.waitingroom.models import Role
-from apps.waitingroom.role_services import manager_set
+from apps.waitingroom.models import Role, ZoneManager
+from apps.waitingroom.role_services import manager_remove, manager_set
 from tests.services.waiting import eventually_async
-from tests.waitingroom.managing import closing, frame, person, session_of, watching
+from tests.waitingroom.managing import closing, frame, in_thread, person, session_of, watching
 from tests.waitingroom.zones import zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -160,3 +160,62 @@ async def test_what_was_read_is_as_old_as_its_reading(
             await feed.tick()
             await feed.reading.settle()
         assert await closing(one) == (1013, "unverified")
+
+
+# --- when something else cannot be read -------------------------------------------------------------------------------
+
+
+def broken(*_asked: Any) -> Any:
+    raise ValueError("'later' is not a valid Mode")
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [("wall/", "facts_read"), ("zones/concert/", "facts_read"), ("zones/concert/", "written_read")],
+)
+async def test_whoever_may_look_stays_whatever_else_cannot_be_read(
+    feed: Feed, hers: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, path: str, what: str
+) -> None:
+    """A row that a newer release wrote, in a rolling deployment: roles are read well all the time."""
+    monkeypatch.setattr(reading, what, broken)
+    async with watching(path, hers) as one:
+        await eventually_async(lambda: seated(feed))
+        before = failures()
+        for _ in range(40):
+            clock.now += 1
+            await feed.tick()
+            await feed.reading.settle()
+        assert failures() > before
+        assert not feed.reading.is_blind
+        assert len(feed.seats()) == 1
+        # And who loses the role meanwhile is seen out.
+        manager = await in_thread(ZoneManager.objects.get)
+        await in_thread(manager_remove, actor=None, manager_id=manager.pk)
+        await feed.tick()
+        await feed.reading.settle()
+        assert await closing(one) == (4403, "role_removed")
+
+
+async def test_a_reading_that_hangs_holds_up_nobody_at_the_door(
+    feed: Feed, hers: str, monkeypatch: pytest.MonkeyPatch, hold: threading.Event
+) -> None:
+    real, hangs = standing, threading.Event()
+
+    def hanging(people: Any) -> Any:
+        hangs.set()
+        assert hold.wait(30)
+        return real(people)
+
+    async def two_are_seated() -> bool:
+        return len(feed.seats()) == 2
+
+    monkeypatch.setattr(reading, "standing", hanging)
+    async with watching("wall/", hers):
+        await eventually_async(lambda: seated(feed))
+        await feed.tick()
+        await asyncio.to_thread(hangs.wait, 5)
+        async with watching("wall/", hers):
+            await eventually_async(two_are_seated)
+        assert not hold.is_set()
+        hold.set()
+        await feed.reading.settle()

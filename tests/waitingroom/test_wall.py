@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.waitingroom.bearing import Bearing, Progress
-from apps.waitingroom.manage.wall import WallRow, ZoneFacts, row_of, sorted_by_trouble, trouble_of
+from apps.waitingroom.manage.wall import (
+    LEVELS,
+    WallRow,
+    ZoneFacts,
+    row_of,
+    row_unread,
+    sorted_by_trouble,
+    trouble_of,
+    waiting_in,
+)
 from apps.waitingroom.rules import Mode
 from apps.waitingroom.snapshot import Bitmap, Snapshot
 from apps.waitingroom.windows import Schedule, share
@@ -24,6 +33,7 @@ FACTS = ZoneFacts(
     mode=Mode.OPEN,
     per_minute=600,
     version=7,
+    changed_ms=NOW - 3_600_000,
     message="",
     message_ko="",
     opens_at_ms=None,
@@ -147,6 +157,34 @@ def test_the_state_is_what_those_who_wait_are_told(facts: dict[str, Any], state:
     assert row(facts=facts).state == state
 
 
+@pytest.mark.parametrize(
+    ("ago_ms", "changes", "health"),
+    [
+        (2_401, {"version": 6}, "behind"),
+        (2_401, {"version": 6, **STILL}, "behind"),  # it may stand for that very reason
+        (2_400, {"version": 6}, "ok"),  # on its way
+        (2_401, {"version": 7}, "ok"),
+        (2_401, {"version": 8}, "ok"),  # the gate has heard of a change that we have not
+        (60_000, {"version": 6, "lost": True}, "lost"),
+        (60_000, {"version": 6, "at": NOW - 5_001}, "stale"),
+    ],
+)
+def test_gates_that_go_by_older_rules_are_told_of(ago_ms: int, changes: dict[str, Any], health: str) -> None:
+    assert row(facts={"changed_ms": NOW - ago_ms}, **changes).health == health
+    if health == "behind":  # and whatever was decided: a door that is to be shut may stand open
+        for mode in Mode:
+            assert row(facts={"changed_ms": NOW - ago_ms, "mode": mode}, **changes).health == health
+
+
+def test_of_a_line_that_cannot_be_read_there_is_no_figure() -> None:
+    unread = row_unread(FACTS, now_ms=NOW)
+    assert (unread.waiting, unread.entering_per_minute, unread.longest_wait_s) == (None, None, None)
+    assert (unread.health, unread.mode, unread.per_minute, unread.state) == ("unread", "open", 600, "waiting")
+    assert waiting_in([row(), row(waiting=0), row(waiting=7)]) == 907
+    assert waiting_in([row(), unread]) is None
+    assert waiting_in([]) == 0
+
+
 def test_figures_that_are_a_minute_old_say_nothing_of_the_last_minute() -> None:
     assert row(at=NOW - 60_001).entering_per_minute == 0
     assert row(at=NOW - 60_000).entering_per_minute == 590
@@ -170,7 +208,7 @@ def test_the_worst_come_first_and_among_equals_the_longest() -> None:
     assert [each.zone_id for each in sorted_by_trouble(reversed(rows))] == names
 
 
-@given(st.sampled_from(["ok", "underused", "still", "stale", "lost"]), st.integers(0, 2**53))
+@given(st.sampled_from(list(LEVELS)), st.integers(0, 2**53))
 def test_trouble_is_exact_in_a_browser(health: Any, waiting: int) -> None:
     assert 0 <= trouble_of(health, waiting) < 2**53
 

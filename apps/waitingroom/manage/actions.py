@@ -42,6 +42,7 @@ from .display import field_label
 from .forms import VersionedForm, blame
 from .gone import may_go
 from .settings_forms import CreateForm, SettingsForm
+from .telling import hears_of_gates, say_done
 from .views import person
 from .zone_page import FORMS, zone_page
 
@@ -71,6 +72,7 @@ def app_is_full() -> str:
 @login_required
 @require_POST
 @may_go
+@hears_of_gates
 def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
     """One of the forms of a zone's page."""
     if what not in FORMS:
@@ -89,7 +91,7 @@ def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
         blame(form, error)
         return zone_page(request, Zone.objects.get(pk=zone.pk), role, bound=form, status=400)
     if is_changed:
-        messages.success(request, DONE[what])
+        say_done(request, DONE[what])
     else:
         messages.info(request, nothing_changed())
     return redirect("manage:zone", zone_id=zone.pk)
@@ -110,6 +112,7 @@ def _write(actor: User, zone: Zone, what: str, form: VersionedForm) -> bool:
 @login_required
 @require_POST
 @may_go
+@hears_of_gates
 def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     """Take one change back; the version that the page showed comes with it."""
     zone, role = zone_for(person(request), zone_id, Action.MODE)
@@ -136,17 +139,17 @@ def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     else:
         if undone.stayed:
             fields = ", ".join(field_label(name) for name in undone.stayed)
-            messages.warning(
-                request, _("Undone, but for what was changed again since: %(fields)s.") % {"fields": fields}
-            )
+            text = _("Undone, but for what was changed again since: %(fields)s.") % {"fields": fields}
+            say_done(request, text, level=messages.WARNING)
         else:
-            messages.success(request, _("Undone."))
+            say_done(request, _("Undone."))
     return redirect("manage:zone", zone_id=zone.pk)
 
 
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@hears_of_gates
 def create(request: HttpRequest) -> HttpResponse:
     """Make a zone: for staff, and in an app for its owner. Who makes one owns it."""
     user = person(request)
@@ -170,7 +173,7 @@ def create(request: HttpRequest) -> HttpResponse:
     except ValidationError as error:
         blame(form, error)
         return render(request, "manage/create.html", {"form": form}, status=400)
-    messages.success(request, _("The zone is there. What to put into your page stands at its end."))
+    say_done(request, _("The zone is there. What to put into your page stands at its end."))
     return redirect("manage:zone", zone_id=zone.pk)
 
 
@@ -178,6 +181,7 @@ def create(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_go
+@hears_of_gates
 def settings(request: HttpRequest, zone_id: str) -> HttpResponse:
     """All other fields of a zone, for its owner."""
     zone, _role = zone_for(person(request), zone_id, Action.EDIT)
@@ -199,7 +203,7 @@ def settings(request: HttpRequest, zone_id: str) -> HttpResponse:
         blame(form, error)
         return _settings_page(request, zone, form, status=400)
     if is_changed:
-        messages.success(request, _("Saved."))
+        say_done(request, _("Saved."))
     else:
         messages.info(request, nothing_changed())
     return redirect("manage:zone", zone_id=zone.pk)

@@ -8,8 +8,8 @@ from typing import Any
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import User
 
@@ -22,7 +22,9 @@ UNKNOWN = "—"
 
 HEALTH: Mapping[str, Any] = {
     "lost": gettext_lazy("Redis lost the line; gates are putting it back"),
+    "unread": gettext_lazy("The line cannot be read now"),
     "stale": gettext_lazy("No gate keeps up with the line"),
+    "behind": gettext_lazy("Gates still go by older settings"),
     "still": gettext_lazy("The front stands still while the line grows"),
     "underused": gettext_lazy("Few of those called come in"),
 }
@@ -84,6 +86,27 @@ def mode_since_words(mode: str, change: ZoneChange | None, time: str) -> str:
         return ""
     told = mode_since().format(mode=mode_name(mode), time=time, who=who_words(change))
     return f"{told}: “{change.why}”" if change.why else told
+
+
+def none() -> str:
+    """That there is no message, or no opening."""
+    return _("none")
+
+
+def message_words(message: str, message_ko: str) -> str:
+    """What those who wait are told, in the language of who reads it here if there is one in it."""
+    is_korean = (get_language() or "").startswith("ko")
+    return (message_ko or message if is_korean else message or message_ko) or none()
+
+
+def opens() -> str:
+    """A text about {time}; scripts fill it in, too."""
+    return _("opens {time}")
+
+
+def opening_words(opens_at: datetime | None) -> str:
+    """When doors open."""
+    return none() if opens_at is None else opens().format(time=value_words("opens_at", opens_at))
 
 
 def health_words(row: WallRow) -> str:
@@ -185,8 +208,15 @@ def value_words(name: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def is_over(row: WallRow) -> bool:
+    """Whether more than N entered in the last minute."""
+    return row.entering_per_minute is not None and row.entering_per_minute > row.per_minute
+
+
 def percent_of(row: WallRow) -> int:
     """How much of N entered in the last minute, 0 to 100."""
+    if row.entering_per_minute is None:
+        return 0
     if not row.per_minute:
         return 100 if row.entering_per_minute else 0
     return min(100, round(100 * row.entering_per_minute / row.per_minute))

@@ -6,20 +6,19 @@ database beside it (reading.py), and so is whether they still may.
 """
 
 import asyncio
-import logging
 import random
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from apps.realtime import lifecycle, redis
 from apps.realtime.close_codes import FORBIDDEN, NOT_FOUND, SERVICE_RESTART, TRY_AGAIN_LATER, UNAUTHORIZED
-from apps.realtime.hub import BATCH
-from apps.realtime.metrics import DELIVERIES, REDIS_FAILURES
+from apps.realtime.hub import push_to_all
+from apps.realtime.metrics import REDIS_FAILURES
 from apps.realtime.outbox import Message
 
 from .. import store
@@ -28,9 +27,7 @@ from ..metrics import LOOP_FAILURES
 from . import frames
 from .past import WatchedPast
 from .reading import Reading, Seat
-from .wall import WallRow, row_of
-
-logger = logging.getLogger(__name__)
+from .wall import WallRow, ZoneFacts, row_of
 
 TICK_S = 1.0
 TICK_TIMEOUT_S = 2.0
@@ -38,9 +35,6 @@ GATES_EVERY_TICKS = 5
 MINUTES_A_TICK = 3
 # Rows made in between two turns of the loop: a millisecond.
 ROWS_AT_ONCE = 100
-DRAIN_BATCH = 250
-DRAIN_PAUSE_S = 0.05
-RECONNECT_WITHIN_MS = 5_000
 
 
 class Feed:
@@ -48,7 +42,7 @@ class Feed:
 
     def __init__(self, *, ticks: Callable[[], float] = time.monotonic) -> None:
         self._ticks = ticks
-        self.reading = Reading(ticks, self._learned)
+        self.reading = Reading(ticks, self._turn_away, self._learned)
         self._seats: set[Seat] = set()
         self._board: Board | None = None
         self._rows: dict[str, WallRow] = {}
@@ -64,7 +58,8 @@ class Feed:
 
     def start(self) -> None:
         """Start the loop; it runs until `stop`, and does nothing while nobody watches."""
-        self._loop = asyncio.get_running_loop().create_task(self._run())
+        loop = lifecycle.keep_running("manage", self._run, failures=LOOP_FAILURES)
+        self._loop = asyncio.get_running_loop().create_task(loop)
         lifecycle.on_drain(self.drain)
 
     async def stop(self) -> None:
@@ -105,11 +100,7 @@ class Feed:
                 self._came.clear()
                 await self._came.wait()
             next_at = loop.time() + TICK_S
-            try:
-                await self.tick()
-            except Exception:
-                logger.exception("the manager pages' loop failed and begins again")
-                LOOP_FAILURES.labels("manage").inc()
+            await self.tick()
             await asyncio.sleep(max(0.0, next_at - loop.time()))
 
     def _forget(self) -> None:
@@ -140,8 +131,7 @@ class Feed:
         await self.push()
 
     async def _learned(self) -> None:
-        """The database was read: what people changed is shown at once, and who may not look is seen out."""
-        self._turn_away()
+        """The database was read: what people changed is shown at once."""
         if not self._is_stale:
             await self.push()
 
@@ -170,7 +160,12 @@ class Feed:
     async def push(self) -> None:
         """Make the rows anew and send what changed; everything to who has just come."""
         async with self._pushing:
-            await self._push()
+            try:
+                await self._push()
+            except Exception:
+                for seat in self._seats:  # nobody knows who was sent what: the next one is whole
+                    seat.is_greeted = False
+                raise
 
     async def _push(self) -> None:
         facts, board = self.reading.facts, self._board
@@ -197,7 +192,7 @@ class Feed:
         parts = {zone_id: self._past_changes(zone_id) for zone_id in self.reading.pasts}
         for (shown, whole), seats in groups.items():
             if isinstance(shown, str):
-                text = self._zone_frame(shown, parts.get(shown, {}), whole=whole)
+                text = self._zone_frame(shown, facts, parts.get(shown, {}), whole=whole)
             else:
                 rows = [self._told[zone_id] for zone_id in (shown if whole else changed & shown) & self._told.keys()]
                 text = frames.wall(rows, gone & shown, at=self._read_ms, gates=self._gates, whole=whole)
@@ -216,14 +211,16 @@ class Feed:
         self._pasts[zone_id] = before | now
         return {name: text for name, text in now.items() if before.get(name) != text}
 
-    def _zone_frame(self, zone_id: str, parts: dict[str, str], *, whole: bool) -> str | None:
-        """None while a page that has just come would be sent half of it."""
-        facts, board = (self.reading.facts or {}).get(zone_id), self._board
+    def _zone_frame(
+        self, zone_id: str, facts: Mapping[str, ZoneFacts], parts: dict[str, str], *, whole: bool
+    ) -> str | None:
+        """None while a page that has just come would be sent half of it. `facts` are those that rows were made of."""
+        board = self._board
         parts = self._pasts.get(zone_id, {}) if whole else parts
-        if facts is None or board is None or (whole and not parts):
+        if zone_id not in facts or board is None or (whole and not parts):
             return None
         bearing, row = board.lines.get(zone_id), self._told[zone_id]
-        return frames.zone(facts, bearing, row, parts, at=self._read_ms, gates=self._gates, whole=whole)
+        return frames.zone(facts[zone_id], bearing, row, parts, at=self._read_ms, gates=self._gates, whole=whole)
 
     async def _say_stale(self) -> None:
         seats = [seat for seat in self._seats if not self._is_stale or not seat.is_greeted]
@@ -261,15 +258,14 @@ class Feed:
 
     async def drain(self, deadline: float) -> None:
         """Ask every page to come back elsewhere and close its socket, in batches until the deadline."""
-        loop = asyncio.get_running_loop()
         waiting = self.seats()
         random.shuffle(waiting)
-        for start in range(0, len(waiting), DRAIN_BATCH):
-            for seat in waiting[start : start + DRAIN_BATCH]:
-                seat.outbox.push(_message(frames.reconnect(RECONNECT_WITHIN_MS)))
-                seat.dismiss(SERVICE_RESTART, "draining: come back in a moment")
-            if loop.time() < deadline - 1.0:
-                await asyncio.sleep(DRAIN_PAUSE_S)
+        await lifecycle.dismiss_in_batches(waiting, _send_away, deadline=deadline)
+
+
+def _send_away(seat: Seat) -> None:
+    seat.outbox.push(_message(frames.reconnect(lifecycle.RECONNECT_WITHIN_MS)))
+    seat.dismiss(SERVICE_RESTART, "draining: come back in a moment")
 
 
 def _message(text: str) -> Message:
@@ -277,11 +273,7 @@ def _message(text: str) -> Message:
 
 
 async def _send(seats: list[Seat], text: str) -> None:
-    message = _message(text)
-    for number, seat in enumerate(seats, start=1):
-        DELIVERIES.inc(seat.outbox.push(message))
-        if number % BATCH == 0:
-            await asyncio.sleep(0)
+    await push_to_all([seat.outbox for seat in seats], _message(text))
 
 
 _feeds: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = weakref.WeakKeyDictionary()

@@ -45,7 +45,14 @@ class MomentField(forms.DateTimeField):
         self.hidden_widget = _HiddenMoment
 
 
-class _HiddenMoment(forms.HiddenInput):
+class _Hidden(forms.HiddenInput):
+    """What the page showed. Scripts renew it, and no browser puts back an older one when the page is loaded again."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"autocomplete": "off"})
+
+
+class _HiddenMoment(_Hidden):
     """What a moment's field showed, in the same form."""
 
     def format_value(self, value: Any) -> str | None:
@@ -81,13 +88,20 @@ def _korean() -> forms.CharField:
     )
 
 
+def shows_what_it_held(field: forms.Field) -> None:
+    """Have this field's form carry what the field held when it was shown."""
+    field.show_hidden_initial = True
+    if field.hidden_widget is forms.HiddenInput:
+        field.hidden_widget = _Hidden
+
+
 class VersionedForm(forms.Form):
     """A change of a zone that somebody looked at. `told` says what they touched."""
 
     # Fields that are not the zone's own.
     ABOUT: ClassVar[tuple[str, ...]] = ("version", "why")
 
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=rules.MAX_EXACT)
+    version = forms.IntegerField(widget=_Hidden, min_value=1, max_value=rules.MAX_EXACT)
     why = why_field()
 
     def __init__(
@@ -97,7 +111,7 @@ class VersionedForm(forms.Form):
         self.part = part
         super().__init__(data, initial=None if initial is None else dict(initial), auto_id=f"id_{part}_%s")
         for name in self.zone_fields:
-            self.fields[name].show_hidden_initial = True
+            shows_what_it_held(self.fields[name])
 
     @property
     def zone_fields(self) -> list[str]:

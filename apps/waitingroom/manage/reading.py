@@ -8,11 +8,13 @@ passed; the past of watched zones, once a minute, and their changes when their v
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from channels.db import database_sync_to_async
 from django.db import Error as DatabaseError
+from django.db import connections
 from django.utils import timezone
 
 from apps.realtime.outbox import Outbox
@@ -64,12 +66,15 @@ class _Job:
     written: dict[str, Written] = field(default_factory=dict)
     changes: dict[str, tuple[tuple[int, int], list[ChangeTold]]] = field(default_factory=dict)
 
-    def run(self) -> None:
-        """In a thread of its own."""
+    def look(self) -> None:
+        """Who may still look, and what people decided."""
         if self.seats is not None:
             self.standing = standing({seat.person for seat in self.seats})
         if self.facts_due:
             self.facts = facts_read()
+
+    def look_back(self) -> None:
+        """What was."""
         for zone_id in self.pasts:
             self.written[zone_id] = written_read(zone_id, timezone.now())
         for zone_id, known in self.watched.items():
@@ -85,11 +90,16 @@ def _versions(zone_id: str, facts: Mapping[str, ZoneFacts], roles_version: int) 
 class Reading:
     """What is known of the database. `ticks` is a clock in seconds."""
 
-    def __init__(self, ticks: Callable[[], float], learned: Callable[[], Awaitable[None]]) -> None:
-        """`learned` is awaited after each reading that brought something."""
+    def __init__(
+        self, ticks: Callable[[], float], looked: Callable[[], None], learned: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`looked` is called when it was read who may still look, `learned` is awaited when all was read."""
+        # Who comes is let in by another thread: a database that hangs here holds up nobody at the door.
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="manage-reading")
         self.facts: dict[str, ZoneFacts] | None = None
         self.pasts: dict[str, WatchedPast] = {}  # of watched zones
         self._ticks = ticks
+        self._looked = looked
         self._learned = learned
         self._standing: dict[Person, dict[str, Role]] = {}
         self._looked_at: set[Seat] = set()  # that were there before `_standing` was read
@@ -149,8 +159,15 @@ class Reading:
 
     async def _run(self, job: _Job, board: Board | None) -> None:
         try:
-            await database_sync_to_async(job.run)()
-            self._take(job, board)
+            try:
+                await self._in_thread(job.look)
+            finally:  # roles that were read hold, whatever failed behind them
+                self._take(job, board)
+                self._looked()
+            try:
+                await self._in_thread(job.look_back)
+            finally:
+                self._take_pasts(job)
             await self._learned()
         except DatabaseError:
             logger.warning("the manager pages' facts grow old: the database is away", exc_info=True)
@@ -158,6 +175,9 @@ class Reading:
         except Exception:  # such as a mode that a newer release wrote
             logger.exception("the manager pages' facts grow old: what was read makes no sense")
             LOOP_FAILURES.labels("manage_reading").inc()
+
+    async def _in_thread(self, read: Callable[[], None]) -> None:
+        await database_sync_to_async(read, thread_sensitive=False, executor=self._executor)()
 
     def _take(self, job: _Job, board: Board | None) -> None:
         ticks = self._ticks()
@@ -172,6 +192,9 @@ class Reading:
             self.facts, self._facts_at = job.facts, ticks
             if board is not None:
                 self._zones_version = board.zones_version
+
+    def _take_pasts(self, job: _Job) -> None:
+        ticks = self._ticks()
         for zone_id, written in job.written.items():
             if (past := self.pasts.get(zone_id)) is not None:
                 past.written, past.written_at = written, ticks
@@ -189,3 +212,5 @@ class Reading:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._executor.submit(connections.close_all)
+        self._executor.shutdown(wait=False)

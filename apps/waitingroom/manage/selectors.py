@@ -1,13 +1,11 @@
 """What the managers' pages show when they are opened; from then on their sockets go on (feed.py)."""
 
-import contextlib
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.utils import timezone
-from redis.exceptions import RedisError
 
 from apps.accounts.models import User
 from apps.realtime import redis
@@ -20,7 +18,7 @@ from ..outcomes import BLOCKED, PAUSED
 from ..outlook import FREE, state_of
 from ..rules import Mode
 from ..windows import Schedule
-from .wall import WallRow, ZoneDetail, row_of, sorted_by_trouble
+from .wall import WallRow, ZoneDetail, ZoneFacts, row_of, row_unread, sorted_by_trouble
 from .zone_sight import changes_read, facts_read, gates_seen, past_of, unwritten, written_read
 
 
@@ -29,7 +27,7 @@ class Preview:
     """What would become of the line at another N, if nobody else came."""
 
     per_minute: int
-    waiting: int
+    waiting: int | None  # None: it cannot be read now
     clears_at: datetime | None  # None: never, or nobody knows
     seconds: int | None
     mode: Mode
@@ -39,15 +37,21 @@ class Preview:
 def wall_rows(zone_ids: Collection[str] | None = None) -> list[WallRow]:
     """The rows of these zones, or of all, most trouble first. One query, one call to Redis.
 
-    While Redis is away all of them are stale.
+    While Redis is away they say what people decided, and no figure.
     """
     board = _board()
     facts = facts_read(None if zone_ids is None else list(zone_ids))
-    rows = (
-        row_of(each, board.lines.get(zone_id), now_ms=board.now_ms, is_served=bool(board.gates))
-        for zone_id, each in facts.items()
-    )
-    return sorted_by_trouble(rows)
+    return sorted_by_trouble(_row(each, board) for each in facts.values())
+
+
+def _row(facts: ZoneFacts, board: Board | None) -> WallRow:
+    if board is None:
+        return row_unread(facts, now_ms=_now_ms())
+    return row_of(facts, board.lines.get(facts.zone_id), now_ms=board.now_ms, is_served=bool(board.gates))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1_000)
 
 
 def wall_now(user: User) -> list[WallRow]:
@@ -62,55 +66,55 @@ def zone_now(zone_id: str) -> ZoneDetail:
         raise Zone.DoesNotExist(zone_id)
     board = _board(zone_id)
     written = written_read(zone_id, timezone.now())
-    minute = board.now_ms // 60_000
+    at_ms = _now_ms() if board is None else board.now_ms
+    minute = at_ms // 60_000
     # The last two minutes say how long people wait.
     numbers = sorted({minute - 1, *unwritten(written, minute)})
     fresh = {}
-    with contextlib.suppress(RedisError, OSError):  # the line is stale then, and the page says so
+    with redis.may_be_away("manage_page"):
         replies = redis.ask_now([store.stats(zone_id, number) for number in numbers])
         fresh = {number: store.stats_read(reply) for number, reply in zip(numbers, replies, strict=True)}
-    bearing = board.lines.get(zone_id)
-    gates = board.gates or {}
+    bearing = None if board is None else board.lines.get(zone_id)
+    gates = (board and board.gates) or {}
     return ZoneDetail(
-        row=row_of(facts, bearing, now_ms=board.now_ms, is_served=bool(gates)),
+        row=_row(facts, board),
         message=facts.message,
         message_ko=facts.message_ko,
         prequeue_from_ms=facts.prequeue_from_ms,
-        called=0 if bearing is None else bearing.called,
+        at_ms=at_ms,
+        called=None if board is None else 0 if bearing is None else bearing.called,
         past=past_of(written, fresh, minute=minute, gates=gates_seen(zone_id, gates), changes=changes_read(zone_id)),
     )
 
 
-def _board(zone_id: str = "") -> Board:
-    """What gates told; nothing, and no gate, while Redis is away."""
-    try:
-        (reply,) = redis.ask_now([board_look(zone_id=zone_id, gates=True)])
-    except (RedisError, OSError):
-        return Board(now_ms=int(time.time() * 1_000), zones_version=0, roles_version=0)
-    return board_read(reply)
+def _board(zone_id: str = "") -> Board | None:
+    """What gates told; None while Redis is away."""
+    replies = []
+    with redis.may_be_away("manage_page"):
+        replies = redis.ask_now([board_look(zone_id=zone_id, gates=True)])
+    return board_read(replies[0]) if replies else None
 
 
 def preview(zone_id: str, per_minute: int) -> Preview:
     """When the line as it stands now would be through at so many a minute, by its mode and opening.
 
-    Zone.DoesNotExist when there is no such zone; `waiting` is 0 and the rest None while Redis is away.
+    Zone.DoesNotExist when there is no such zone; nothing is known of a line that Redis lacks, or while it is away.
     """
     zone = Zone.objects.get(pk=zone_id)
     rules = zone.rules()
-    now_ms = int(time.time() * 1_000)
+    now_ms = _now_ms()
     unknown = Preview(
         per_minute=per_minute,
-        waiting=0,
+        waiting=None,
         clears_at=None,
         seconds=None,
         mode=rules.mode,
         state=state_of(rules, now_ms),
     )
-    try:
+    line = None
+    with redis.may_be_away("manage_page"):
         status, windows = redis.ask_now([store.status(zone_id), store.windows(zone_id)])
-    except (RedisError, OSError):
-        return unknown
-    line = store.status_read(status)
+        line = store.status_read(status)
     if line is None:
         return unknown
     now_ms = max(line.now_ms, now_ms)

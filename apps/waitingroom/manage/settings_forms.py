@@ -13,7 +13,7 @@ from .. import rules
 from ..manager_models import Role
 from ..models import FailMode, Zone, ZoneMode
 from ..reports import LONGEST
-from .forms import CountField, MomentField, VersionedForm, why_field
+from .forms import CountField, MomentField, VersionedForm, shows_what_it_held, why_field
 
 
 def _app_of(known: forms.Field, apps: Sequence[str]) -> forms.ChoiceField:
@@ -77,7 +77,7 @@ class SettingsForm(VersionedForm):
         if apps is not None:
             shown = self.data.get(self.add_initial_prefix("app"))
             self.fields["app"] = _app_of(self.fields["app"], sorted({*apps, *([] if shown is None else [shown])}))
-            self.fields["app"].show_hidden_initial = True
+            shows_what_it_held(self.fields["app"])
         return self
 
 

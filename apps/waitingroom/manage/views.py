@@ -20,11 +20,11 @@ from ..changes import changes_of
 from ..managers import Action, apps_to_create_in, undoable, zone_for
 from ..templatetags.manage import figure, seconds
 from . import selectors
-from .display import health_words, mode_names, percent_of, words_for_scripts
+from .display import health_words, is_over, mode_names, percent_of, words_for_scripts
 from .forms import RateForm
 from .gone import may_go
 from .settings_forms import SiftForm
-from .wall import WallRow
+from .wall import WallRow, waiting_in
 from .zone_page import CHANGES_SHOWN, preview_words, zone_page
 
 CHANGES_PER_PAGE = 50
@@ -83,7 +83,7 @@ def wall(request: HttpRequest) -> HttpResponse:
         "rest": len(shown) - len(drawn),
         "all_address": f"?{urlencode({**{name: text for name, text in sift.items() if text}, 'all': 1})}",
         "total": len(rows),
-        "waiting": figure(sum(row.waiting for row in rows)),
+        "waiting": figure(waiting_in(rows)),
         "troubled": sum(row.health != "ok" for row in rows),
         "apps": sorted({row.app for row in rows if row.app}),
         "modes": mode_names(),
@@ -117,11 +117,11 @@ def _cards(rows: Iterable[WallRow]) -> list[Card]:
             where=" · ".join(part for part in (row.zone_id, row.app, row.screen) if part),
             mode=row.mode,
             mode_name=modes[row.mode],
-            waiting=f"{row.waiting:,}",
-            entering=f"{row.entering_per_minute:,}",
+            waiting=figure(row.waiting),
+            entering=figure(row.entering_per_minute),
             of=of.format(n=f"{row.per_minute:,}"),
             percent=percent_of(row),
-            is_over=row.entering_per_minute > row.per_minute,
+            is_over=is_over(row),
             wait=seconds(row.longest_wait_s),
             health=row.health,
             health_words=health_words(row),

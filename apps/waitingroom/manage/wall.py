@@ -2,7 +2,9 @@
 
 Health, worst first:
     lost        Redis does not know the line; gates put it back
+    unread      nobody can tell: Redis, which knows, is away
     stale       the line was not read for STALE_MS: no gate keeps up with it, so nobody moves
+    behind      gates go by older rules than people set BEHIND_MS ago
     still       people may be called, and the front has not moved for a while in which the line grew
     underused   a line stands, and in the last minute fewer than half of N entered: those called do not come
     ok
@@ -10,7 +12,7 @@ Health, worst first:
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,12 +21,14 @@ from ..outcomes import WAITING
 from ..outlook import FREE, state_of
 from ..rules import Mode
 
-Health = Literal["ok", "underused", "still", "stale", "lost"]
-LEVELS: dict[str, int] = {"ok": 0, "underused": 2, "still": 3, "stale": 4, "lost": 5}
+Health = Literal["ok", "underused", "still", "behind", "stale", "unread", "lost"]
+LEVELS: dict[str, int] = {"ok": 0, "underused": 2, "still": 3, "behind": 4, "stale": 5, "unread": 6, "lost": 7}
 WAITED_FOR = 1  # the level of a zone that is well and has a line
 TROUBLE_STEP = 10**9  # more than wait anywhere
 
 STALE_MS = 5_000
+# A change is at every gate within a second, and told of a second later.
+BEHIND_MS = 2_000
 STILL_MS = 30_000
 MINUTE_MS = 60_000
 # Of fewer a minute chance alone makes half of them.
@@ -43,6 +47,7 @@ class ZoneFacts:
     mode: Mode
     per_minute: int
     version: int
+    changed_ms: int  # when it got this version
     message: str
     message_ko: str
     opens_at_ms: int | None
@@ -61,8 +66,8 @@ class WallRow:
     mode: str
     state: str  # what those who wait are told: waiting, paused, blocked, before, prequeue
     per_minute: int
-    waiting: int
-    entering_per_minute: int  # entries of the last sixty seconds
+    waiting: int | None  # None: it cannot be read now
+    entering_per_minute: int | None  # entries of the last sixty seconds
     longest_wait_s: int | None  # how long who joins the end now will wait; 0 nobody waits, None nobody knows
     health: Health
     trouble: int  # the more, the higher up; see `trouble_of`
@@ -96,13 +101,13 @@ class Minute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Funnel:
-    """What became of those who came since midnight."""
+    """What became of those who came since midnight; None: some minutes of it cannot be read now."""
 
     since_ms: int
-    joined: int
-    entered: int
-    left: int
-    evicted: int
+    joined: int | None
+    entered: int | None
+    left: int | None
+    evicted: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +148,8 @@ class ChangeTold:
 class ZonePast:
     """What of a zone is read every few seconds: sent when it changed."""
 
-    history: Sequence[Minute] = field(default_factory=list)  # of the last 30 minutes, oldest first; the last one runs
+    # Of the last 30 minutes, oldest first; the last one runs, unless Redis, which counts it, is away.
+    history: Sequence[Minute] = field(default_factory=list)
     funnel: Funnel
     waits: Waits
     gates: Sequence[GateSeen] = field(default_factory=list)
@@ -158,13 +164,9 @@ class ZoneDetail:
     message: str
     message_ko: str
     prequeue_from_ms: int | None
-    called: int  # may enter, and are not in yet
+    at_ms: int  # Redis's clock when it was read, or ours
+    called: int | None  # may enter, and are not in yet; None: it cannot be read now
     past: ZonePast
-
-    def to_json(self) -> dict[str, Any]:
-        """One object: the row's fields, the zone's own, and those of the past."""
-        told = asdict(self)
-        return {**told.pop("row"), **told.pop("past"), **told}
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -175,10 +177,26 @@ def row_of(facts: ZoneFacts, bearing: Bearing | None, *, now_ms: int, is_served:
 
     A line that nobody tells of is empty, and sleeps until somebody comes.
     """
-    state = state_of(facts, now_ms)
     waiting = 0 if bearing is None else bearing.waiting
-    health = _health(facts, bearing, state, now_ms, is_served)
     is_old = bearing is None or now_ms - bearing.at > MINUTE_MS
+    return _row(
+        facts,
+        now_ms,
+        _health(facts, bearing, now_ms, is_served),
+        waiting=waiting,
+        entering=0 if bearing is None or is_old else bearing.entering,
+        wait_s=0 if bearing is None or not waiting else bearing.eta,
+    )
+
+
+def row_unread(facts: ZoneFacts, *, now_ms: int) -> WallRow:
+    """A zone's row while nobody can tell how its line stands: what people decided, and no figure."""
+    return _row(facts, now_ms, "unread", waiting=None, entering=None, wait_s=None)
+
+
+def _row(
+    facts: ZoneFacts, now_ms: int, health: Health, *, waiting: int | None, entering: int | None, wait_s: int | None
+) -> WallRow:
     return WallRow(
         zone_id=facts.zone_id,
         name=facts.name,
@@ -186,26 +204,29 @@ def row_of(facts: ZoneFacts, bearing: Bearing | None, *, now_ms: int, is_served:
         app=facts.app,
         screen=facts.screen,
         mode=facts.mode.value,
-        state=state,
+        state=state_of(facts, now_ms),
         per_minute=facts.per_minute,
         waiting=waiting,
-        entering_per_minute=0 if bearing is None or is_old else bearing.entering,
-        longest_wait_s=0 if bearing is None or not waiting else bearing.eta,
+        entering_per_minute=entering,
+        longest_wait_s=wait_s,
         health=health,
-        trouble=trouble_of(health, waiting),
+        trouble=trouble_of(health, waiting or 0),
         version=facts.version,
         opens_at_ms=facts.opens_at_ms,
     )
 
 
-def _health(facts: ZoneFacts, bearing: Bearing | None, state: str, now_ms: int, is_served: bool) -> Health:
+def _health(facts: ZoneFacts, bearing: Bearing | None, now_ms: int, is_served: bool) -> Health:
     if bearing is None or (now_ms - bearing.at > STALE_MS and not bearing.waiting):
         return "ok" if is_served else "stale"
     if bearing.lost:
         return "lost"
     if now_ms - bearing.at > STALE_MS:
         return "stale"
-    if state != WAITING or facts.mode in FREE or not facts.per_minute or not bearing.since:
+    if bearing.version < facts.version and bearing.at - facts.changed_ms > BEHIND_MS:
+        return "behind"
+    is_moving = state_of(facts, now_ms) == WAITING and facts.mode not in FREE
+    if not is_moving or not facts.per_minute or not bearing.since:
         return "ok"
     few = facts.per_minute < FEW_A_MINUTE
     if bearing.at - bearing.moved >= STILL_MS + few * MINUTE_MS and bearing.grown > 0:
@@ -224,6 +245,12 @@ def trouble_of(health: Health, waiting: int) -> int:
 def sorted_by_trouble(rows: Iterable[WallRow]) -> list[WallRow]:
     """The worst first; among equals by app, screen and id."""
     return sorted(rows, key=lambda row: (-row.trouble, row.app, row.screen, row.zone_id))
+
+
+def waiting_in(rows: Iterable[WallRow]) -> int | None:
+    """How many wait in all of these lines; None while they cannot be read."""
+    waiting = [row.waiting for row in rows]
+    return None if None in waiting else sum(filter(None, waiting))
 
 
 def encode(told: Any) -> str:

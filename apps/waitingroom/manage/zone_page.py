@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.accounts.models import User
 
@@ -22,11 +23,23 @@ from ..rules import MAX_PER_MINUTE, Mode
 from ..services import Conflict
 from ..templatetags.manage import figure, seconds, time_near
 from . import selectors
-from .display import health_words, mode_since, mode_since_words, percent_of, words_for_scripts
+from .display import (
+    health_words,
+    is_over,
+    message_words,
+    mode_since,
+    mode_since_words,
+    none,
+    opening_words,
+    opens,
+    percent_of,
+    words_for_scripts,
+)
 from .forms import BlockForm, ClearForm, MessageForm, ModeForm, RateForm, ScheduleForm, VersionedForm
 from .report_chart import Charts, charts_of
 from .selectors import Preview
-from .wall import ChangeTold, Minute, ZoneDetail
+from .wall import ChangeTold, ZoneDetail
+from .zone_sight import HISTORY_MINUTES
 
 CHANGES_SHOWN = 8
 
@@ -56,7 +69,11 @@ def zone_page(
     status: int = 200,
 ) -> HttpResponse:
     """The zone's page; `bound` is a form that was refused, `conflict` why. `asked` is an N to look ahead at."""
-    detail = selectors.zone_now(found.pk)
+    try:
+        detail = selectors.zone_now(found.pk)
+        ahead = selectors.preview(found.pk, found.per_minute)
+    except Zone.DoesNotExist as error:  # it went since it was found
+        raise Http404("the zone is gone") from error
     forms: dict[str, VersionedForm] = {
         name: form.of(found, name) for name, (form, action) in FORMS.items() if may(role, action)
     }
@@ -72,7 +89,6 @@ def zone_page(
             forms["rate"] = RateForm(part="rate", initial={"per_minute": per_minute, "version": found.version})
         else:
             forms["rate"] = typed
-    ahead = selectors.preview(found.pk, found.per_minute)
     looked = ahead if per_minute == found.per_minute else selectors.preview(found.pk, per_minute)
     latest = changes_of(found.pk, CHANGES_SHOWN)
     mode_set = mode_change_of(found.pk)
@@ -83,7 +99,7 @@ def zone_page(
         "health_words": health_words(detail.row),
         "mode_since": mode_since_words(found.mode, mode_set, time_near(mode_set.at if mode_set else None)),
         "percent": percent_of(detail.row),
-        "is_over": detail.row.entering_per_minute > found.per_minute,
+        "is_over": is_over(detail.row),
         "role": role,
         "forms": forms,
         "opened": bound.part if bound is not None else "",
@@ -97,8 +113,10 @@ def zone_page(
         "last_id": latest[-1].pk if len(latest) == CHANGES_SHOWN else None,
         "preview": preview_words(looked),
         "clears_at": ahead.clears_at if ahead.waiting else None,
-        "in_line": ahead.waiting,
-        "chart": _course(detail.past.history),
+        "loses": clear_words(ahead.waiting),
+        "message_now": message_words(found.message, found.message_ko),
+        "opening_now": opening_words(found.opens_at),
+        "chart": _course(detail),
         "wait_address": request.build_absolute_uri(f"/wait/{found.pk}/?next=/"),
         "script_address": request.build_absolute_uri("/static/js/gate.js"),
         "site_zone": timezone.get_current_timezone_name(),
@@ -113,6 +131,7 @@ def _script(found: Zone, detail: ZoneDetail) -> dict[str, Any]:
         **words_for_scripts(),
         "zone": found.pk,
         "version": found.version,
+        "at": detail.at_ms,
         "perMinute": found.per_minute,
         "mostPerMinute": MAX_PER_MINUTE,
         "newest": _newest(detail.past.changes),
@@ -122,6 +141,9 @@ def _script(found: Zone, detail: ZoneDetail) -> dict[str, Any]:
         "copied": _("Copied"),
         "modeSince": mode_since(),
         "system": _("the system"),
+        "loses": clear_texts(),
+        "none": none(),
+        "opens": opens(),
         "history": [[one.minute, one.waiting, one.entries] for one in detail.past.history],
         "rates": _rates(detail.past.changes),
         "previewUrl": reverse("manage:preview", args=[found.pk]),
@@ -140,17 +162,44 @@ def _rates(changes: Iterable[ChangeTold]) -> list[list[int]]:
     return [[one.at_ms, one.before["per_minute"]] for one in changes if "per_minute" in one.before]
 
 
-def _course(history: Sequence[Minute]) -> Charts:
-    """What the page shows of the last half hour without a script."""
+def _course(detail: ZoneDetail) -> Charts | None:
+    """What the page shows of the last half hour without a script; as far as it is known, None if not at all."""
+    history, here = detail.past.history, timezone.get_current_timezone()
+    if not history:
+        return None
     minutes = [
         reports.Minute(
-            minute=datetime.fromtimestamp(one.minute, tz=timezone.get_current_timezone()),
+            minute=datetime.fromtimestamp(one.minute, tz=here),
             **{name: getattr(one, name) for name in reports.COLUMNS},
         )
         for one in history
     ]
-    start, end = minutes[0].minute, minutes[-1].minute + reports.MINUTE
-    return charts_of(reports.report_make(start=start, end=end, minutes=minutes), until=timezone.now())
+    end = datetime.fromtimestamp(detail.at_ms // 60_000 * 60, tz=here) + reports.MINUTE
+    found = reports.report_make(start=end - HISTORY_MINUTES * reports.MINUTE, end=end, minutes=minutes)
+    return charts_of(found, until=min(timezone.now(), minutes[-1].minute + reports.MINUTE))
+
+
+def clear_texts() -> dict[str, str]:
+    """What becomes of those who wait if their line is cleared, by how many {n} they are; scripts fill it in, too."""
+
+    def of(count: int) -> str:
+        return ngettext(
+            "{n} person loses their place. This cannot be undone.",
+            "{n} people lose their places. This cannot be undone.",
+            count,
+        )
+
+    return {
+        "one": of(1),
+        "many": of(2),
+        "unknown": _("Whoever waits loses their place; how many they are cannot be read now. This cannot be undone."),
+    }
+
+
+def clear_words(waiting: int | None) -> str:
+    """What becomes of so many who wait if their line is cleared."""
+    kind = "unknown" if waiting is None else "one" if waiting == 1 else "many"
+    return clear_texts()[kind].format(n=figure(waiting))
 
 
 def preview_words(found: Preview) -> str:
@@ -158,6 +207,8 @@ def preview_words(found: Preview) -> str:
     told = {"n": figure(found.per_minute), "line": figure(found.waiting)}
     if found.mode in FREE:
         return _("Everybody enters at once, whatever N is.")
+    if found.waiting is None:
+        return _("The line cannot be read now.")
     if not found.waiting and found.state != WAITING:
         return _("Nobody waits, and nobody enters for now. Later %(n)s a minute do.") % told
     if not found.waiting and found.mode is Mode.QUEUE_ALL:

@@ -22,7 +22,7 @@ CHANGES_SHOWN = 10
 _COUNTS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting")
 _FACTS = (
     *("pk", "name", "name_ko", "app", "screen", "mode", "per_minute", "version", "message", "message_ko"),
-    *("opens_at", "prequeue_from"),
+    *("updated_at", "opens_at", "prequeue_from"),
 )
 
 
@@ -41,6 +41,7 @@ def facts_read(zone_ids: Sequence[str] | None = None) -> dict[str, ZoneFacts]:
         version,
         message,
         message_ko,
+        updated_at,
         opens_at,
         prequeue_from,
     ) in found.values_list(*_FACTS):
@@ -53,6 +54,7 @@ def facts_read(zone_ids: Sequence[str] | None = None) -> dict[str, ZoneFacts]:
             mode=Mode(mode),
             per_minute=per_minute,
             version=version,
+            changed_ms=moment_ms(updated_at) or 0,
             message=message,
             message_ko=message_ko,
             opens_at_ms=moment_ms(opens_at),
@@ -150,14 +152,26 @@ def past_of(
     gates: Sequence[GateSeen],
     changes: Sequence[ChangeTold],
 ) -> ZonePast:
-    """The past of a zone: what the database holds, and of the minutes behind that what Redis said (`fresh`)."""
+    """The past of a zone: what the database holds, and of the minutes behind that what Redis said (`fresh`).
+
+    A minute of which neither tells is not in the history.
+    """
     minutes = dict(written.minutes)
     minutes.update(
         (number, _minute(number, counted)) for number, counted in fresh.items() if number > written.counted_to
     )
-    shown = range(minute - HISTORY_MINUTES + 1, minute + 1)
+    shown = [
+        number
+        for number in range(minute - HISTORY_MINUTES + 1, minute + 1)
+        if number <= written.counted_to or number in fresh
+    ]
     since = max(written.midnight, written.counted_to + 1)
     today = [counted for number, counted in fresh.items() if number >= since]
+    is_whole = all(number in fresh for number in unwritten(written, minute))
+
+    def of_today(name: str) -> int | None:
+        return written.day.get(name, 0) + sum(getattr(one, name) for one in today) if is_whole else None
+
     waits: dict[int, int] = {}
     for number in (minute - 1, minute):
         is_its = number in fresh and number >= written.made
@@ -167,10 +181,10 @@ def past_of(
         history=[minutes.get(number) or _minute(number, _NOTHING) for number in shown],
         funnel=Funnel(
             since_ms=written.midnight * 60_000,
-            joined=written.day.get("joins", 0) + sum(counted.joins for counted in today),
-            entered=written.day.get("entries", 0) + sum(counted.entries for counted in today),
-            left=written.day.get("left", 0) + sum(counted.left for counted in today),
-            evicted=written.day.get("evicted", 0) + sum(counted.evicted for counted in today),
+            joined=of_today("joins"),
+            entered=of_today("entries"),
+            left=of_today("left"),
+            evicted=of_today("evicted"),
         ),
         waits=Waits(p50=wait_quantile(waits, 0.5), p90=wait_quantile(waits, 0.9), p99=wait_quantile(waits, 0.99)),
         gates=gates,
