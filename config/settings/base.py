@@ -205,10 +205,26 @@ NINJA_NUM_PROXIES = 0
 UNFOLD = {
     "SITE_TITLE": "Fullhouse",
     "SITE_HEADER": "Fullhouse",
-    "SITE_SYMBOL": "stadium",
+    "SITE_ICON": "apps.operations.admin_sidebar.icon",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "apps.operations.admin_sidebar.icon"}],
     "SITE_URL": "/",
     "SHOW_LANGUAGES": True,
+    # The blue of the site's own pages; red is for what is live and for what cannot be undone.
+    "COLORS": {
+        "primary": {
+            "50": "#eff4ff",
+            "100": "#dbe5ff",
+            "200": "#bfd0ff",
+            "300": "#9db7ff",
+            "400": "#8ba5ff",
+            "500": "#6d8dff",
+            "600": "#1f4fff",
+            "700": "#1a3fd6",
+            "800": "#1a37aa",
+            "900": "#1b3285",
+            "950": "#141f52",
+        },
+    },
     "SIDEBAR": {"navigation": "apps.operations.admin_sidebar.sidebar"},
     "STYLES": ["apps.operations.admin_sidebar.style"],
     "SCRIPTS": ["apps.operations.admin_sidebar.script"],
