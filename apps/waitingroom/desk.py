@@ -34,6 +34,8 @@ AGAIN_S = 0.05
 # So many who wait for a repeated claim are answered when it is. Each holds a connection of the load balancer until
 # then, so all others are told at once that they wait: if the repeated claim lets them in, their next poll finds it so.
 HELD_MOST = 32
+# That is done only where the pass, which begins then, outlasts every silence: a hidden tab asks once a minute.
+UNHEARD_PASS_S = 120
 
 # One call and what takes its reply, which may be an exception.
 Call = tuple[Command, Callable[[Any], None]]
@@ -61,10 +63,11 @@ class Desk:
         trouble: Callable[[str], None],
         entered: Callable[[int], None],
         joined: Callable[[Joined], None],
+        pass_s: Callable[[], int],
     ) -> None:
         """`trouble` hears when Redis answers "lost" or "epoch", `entered` of each place that was let in.
 
-        `joined` hears what each batch of newcomers was told, before they are.
+        `joined` hears what each batch of newcomers was told, before they are. `pass_s`: how long a pass is good for.
         """
         self._zone_id = zone_id
         self._server = server
@@ -73,6 +76,7 @@ class Desk:
         self._trouble = trouble
         self._entered = entered
         self._joined_told = joined
+        self._pass_s = pass_s
         self.is_held = False  # Redis lost the line: joins wait until it stands again
         self._joiners: deque[asyncio.Future[Seated]] = deque()
         self._batch = 0
@@ -257,6 +261,8 @@ class Desk:
             free = HELD_MOST - self._held
             for place in waiting[free:]:
                 self._answers[place].set_result(WAIT)
+                if self._pass_s() < UNHEARD_PASS_S:
+                    del again[place], self._answers[place], self._asked[place]
             held = len(waiting[:free])
             self._held += held
             pause_s = max(AGAIN_S, room_at - self._clock.ticks())

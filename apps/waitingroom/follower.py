@@ -51,6 +51,7 @@ class Follower:
             trouble=self._trouble,
             entered=self._entered,
             joined=self.view.learn,
+            pass_s=lambda: self.rules.pass_s,
         )
         self.redemptions = Redemptions(rules.zone_id, flush_soon=self._flush_soon)
         self.sockets = 0  # open here

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.waitingroom.desk import AGAIN_S, HELD_MOST, Desk
+from apps.waitingroom.desk import AGAIN_S, HELD_MOST, UNHEARD_PASS_S, Desk
 from apps.waitingroom.pacing import HOLD_MS
 from apps.waitingroom.redis_clock import RedisClock
 from apps.waitingroom.replies import WAIT
@@ -23,7 +23,7 @@ Take = Callable[[Any], None]
 class Room:
     """A desk, and whom it has let in. Its clock goes on only with `ticks.ahead` and the test's own time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pass_s: int = 600) -> None:
         self.ticks = Ticks()
         self.flushes = 0
         self.entered: list[int] = []
@@ -37,6 +37,7 @@ class Room:
             trouble=lambda _status: None,
             entered=self.entered.append,
             joined=lambda _joined: None,
+            pass_s=lambda: pass_s,
         )
 
     def _flush_soon(self) -> None:
@@ -126,6 +127,18 @@ async def test_few_requests_are_held_and_all_claims_repeated() -> None:
     _, take = room.must_send()
     take([b"ok", [WAIT], NOON + 700])
     assert not again.done()
+
+
+async def test_nobody_enters_unheard_whose_pass_could_be_over_at_the_next_poll() -> None:
+    room = Room(pass_s=UNHEARD_PASS_S - 1)
+    futures = {place: room.desk.claim(place, 5_000) for place in range(HELD_MOST + 4)}
+    _, take = room.must_send()
+    take([b"ok", [WAIT] * len(futures), NOON + 100])
+    places, take = await room.sent_again()
+    assert places == list(range(HELD_MOST))
+    take([b"ok", [NOON + 150] * HELD_MOST, 0])
+    assert [future.result() for future in futures.values()] == [NOON + 150] * HELD_MOST + [WAIT] * 4
+    assert (room.entered, room.desk.is_empty) == (places, True)
 
 
 async def test_a_held_claim_goes_with_its_line() -> None:
