@@ -1,5 +1,6 @@
 """A primary and its replica, for tests of where the past is read from."""
 
+import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.analytics import readers
 from apps.analytics.models import ViewerHistory
+from tests.analytics.partitioning import NOW, partition_anew
 from tests.plugin import Stores
 from tests.services.replication import Replication
 
@@ -65,3 +67,12 @@ def replica(
     connections["default"] = own
     connections.settings["default"] = own_settings
     del connections["history"], connections.settings["history"]
+
+
+@pytest.fixture
+def partitioned(transactional_db: None) -> Iterator[None]:
+    """The three tables as they were made at `NOW`; afterwards they are again as the migration makes them."""
+    assert connection.vendor == "mysql", "these tests are about MariaDB; run them with --database=mariadb"
+    partition_anew(NOW)
+    yield
+    partition_anew(datetime.datetime.now(datetime.UTC))

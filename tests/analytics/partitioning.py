@@ -8,6 +8,8 @@ from django.db import connection
 from apps.analytics import partition_sql as sql
 from apps.analytics.models import UserSession
 from apps.analytics.partitions import plan_make
+from apps.analytics.services import history_append
+from apps.audience.selectors import LiveCounts
 from apps.audience.sessions import SEOUL
 
 # In the past, because nothing is dropped that the database's own clock does not call old, too.
@@ -20,6 +22,24 @@ def partition_anew(now: datetime.datetime) -> None:
         for layout in sql.layouts():
             (create,) = plan_make(layout, None, now=now)
             cursor.execute(sql.statement(connection, layout, create))
+
+
+def names(table: str) -> list[str]:
+    """Of this table's partitions, in order."""
+    (layout,) = (one for one in sql.layouts() if one.table == table)
+    return [one.name for one in sql.partitions_read(connection, layout) or ()]
+
+
+def append(moment: datetime.datetime, stream_id: int = 7) -> None:
+    """One row of history at this moment."""
+    history_append(captured_at=moment, rows=[LiveCounts(stream_id, 1, 2, 3, 4)])
+
+
+def in_partition(table: str, partition: str) -> int:
+    """Rows in that partition."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {table} PARTITION ({partition})")  # noqa: S608
+        return cursor.fetchone()[0]
 
 
 def session_make(joined_at: datetime.datetime, session_id: str = "s") -> UserSession:

@@ -2,12 +2,17 @@
 
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from apps.analytics.models import UserSession
+from apps.analytics.session_services import Drained, sessions_drain
 from apps.audience import past_store
 from apps.audience.past_store import Waiting
 from apps.realtime import redis
 from apps.realtime.redis import sync_client
 from tests.audience.stage import NOON
+
+MINUTE = 60_000
 
 Row = tuple[str, int, int, int, str, int, str]
 
@@ -59,3 +64,21 @@ def waits() -> list[str]:
     """Keys of Redis that hold anything of sessions that are over, but for those set aside."""
     client: Any = sync_client()
     return sorted(key.decode() for key in client.scan_iter("*past*") if key not in (past_store.REJECTED.encode(),))
+
+
+def drain(**options: Any) -> Drained:
+    """A run that had a place."""
+    done = sessions_drain(now_ms=NOON + MINUTE, **options)
+    assert done is not None
+    return done
+
+
+def metric(name: str, **labels: str) -> float:
+    """What this process has counted, or measured, so far."""
+    return REGISTRY.get_sample_value(f"fullhouse_{name}", labels) or 0.0
+
+
+def rejected() -> list[tuple[str, str, str]]:
+    """(stream, record, reason) of what was set aside."""
+    replies = past_store.rejected_read(redis.run_now([past_store.rejected()])[0])
+    return [(fields["stream"], fields["record"], fields["reason"]) for _, fields in replies]

@@ -16,11 +16,9 @@ from apps.analytics.daily_services import Computed, statistics_compute, statisti
 from apps.audience.sessions import SEOUL
 from apps.realtime import redis
 from tests.analytics.test_daily_statistics import DAWN, DAY, HOUR, MINUTE, NOW, rows, stream_make, watch
+from tests.services.both import on_both
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
-on_both = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
 
 ONE_DAY = datetime.timedelta(days=1)
 

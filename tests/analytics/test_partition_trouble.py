@@ -1,7 +1,7 @@
 """Partitions when something is in the way: another job, a long reader, a table that is not as it should be."""
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -10,37 +10,11 @@ from apps.analytics import partition_services as services
 from apps.analytics import partition_sql as sql
 from apps.analytics.models import UserSession, ViewerHistory
 from apps.analytics.partitions import CATCH_ALL
-from apps.analytics.services import history_append
-from apps.audience.selectors import LiveCounts
 from tests.analytics.house import at_once
-from tests.analytics.partitioning import NOW, partition_anew
+from tests.analytics.partitioning import NOW, append, in_partition, names
 
 DAY = datetime.timedelta(days=1)
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def partitioned(transactional_db: None) -> Iterator[None]:
-    """The three tables as they were made at `NOW`; afterwards they are again as the migration makes them."""
-    assert connection.vendor == "mysql", "these tests are about MariaDB; run them with --database=mariadb"
-    partition_anew(NOW)
-    yield
-    partition_anew(datetime.datetime.now(datetime.UTC))
-
-
-def names(table: str) -> list[str]:
-    (layout,) = (one for one in sql.layouts() if one.table == table)
-    return [one.name for one in sql.partitions_read(connection, layout) or ()]
-
-
-def append(moment: datetime.datetime, stream_id: int = 7) -> None:
-    history_append(captured_at=moment, rows=[LiveCounts(stream_id, 1, 2, 3, 4)])
-
-
-def in_partition(table: str, partition: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {table} PARTITION ({partition})")  # noqa: S608
-        return cursor.fetchone()[0]
 
 
 def metric(gauge: object, table: str) -> float:

@@ -5,43 +5,31 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 
 from apps.analytics import session_services, store
 from apps.analytics.models import UserSession
 from apps.analytics.session_services import Drained, lag_measure, sessions_drain
-from apps.analytics.sessions import RecordRefused, session_row
-from apps.audience import past_store, services
+from apps.analytics.sessions import session_row
+from apps.audience import services
 from apps.audience.sessions import SEOUL
 from apps.realtime import redis
 from apps.realtime.redis import sync_client
 from apps.streams.services import stream_end
 from tests.analytics.house import at_once, stream_make
-from tests.analytics.past import put_down, put_down_many, record, rows, session_ids, waits
+from tests.analytics.past import (
+    drain,
+    metric,
+    put_down,
+    put_down_many,
+    record,
+    rows,
+    session_ids,
+    waits,
+)
 from tests.audience.stage import NOON, Stage, tab
+from tests.services.both import on_both
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
-on_both = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
-MINUTE = 60_000
-
-
-def drain(**options: Any) -> Drained:
-    """A run that had a place."""
-    done = sessions_drain(now_ms=NOON + MINUTE, **options)
-    assert done is not None
-    return done
-
-
-def metric(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"fullhouse_{name}", labels) or 0.0
-
-
-def rejected() -> list[tuple[str, str, str]]:
-    """(stream, record, reason) of what was set aside."""
-    replies = past_store.rejected_read(redis.run_now([past_store.rejected()])[0])
-    return [(fields["stream"], fields["record"], fields["reason"]) for _, fields in replies]
 
 
 # --- one record ---------------------------------------------------------------------------------------------------
@@ -64,30 +52,6 @@ def test_a_record_is_a_row() -> None:
 def test_who_left_before_he_joined_watched_for_no_time() -> None:
     row = session_row(7, record("s1", "u5", joined=500, left=400).encode())
     assert (row["seconds"], row["left_at"]) == (0, row["joined_at"])
-
-
-BAD = {
-    b"": "malformed",
-    b"s1|1772334000000|left|1772334000000": "malformed",
-    b"s1|1772334000000|left|1772334000000|u5|more": "malformed",
-    b"s1|1772334000000|left|soon|u5": "malformed",
-    b"s1|1772334000000|bored|1772334000000|u5": "malformed",
-    b"s1|1772334000000|left|1772334000000|\xff\xfe": "malformed",
-    b"|1772334000000|left|1772334000000|u5": "names",
-    b"s1|1772334000000|left|1772334000000|": "names",
-    b"s" * 41 + b"|1772334000000|left|1772334000000|u5": "names",
-    b"s1|1772334000000|left|-5|u5": "times",
-    b"s1|1772334000000|left|1772334000|u5": "times",
-    b"s1|17723340000000|left|1772334000000|u5": "times",
-    b"s1|9772334000000|left|1772334000000|u5": "times",
-}
-
-
-@pytest.mark.parametrize(("text", "reason"), BAD.items(), ids=range(len(BAD)))
-def test_what_is_no_record_is_refused_with_its_reason(text: bytes, reason: str) -> None:
-    with pytest.raises(RecordRefused) as refused:
-        session_row(7, text)
-    assert refused.value.reason == reason
 
 
 # --- from the tab to the table ------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
-from prometheus_client import REGISTRY
 
 from apps.analytics import session_services, store
 from apps.analytics.session_services import Drained, lag_measure, sessions_bring_in, sessions_drain
@@ -18,30 +17,22 @@ from apps.audience.selectors import past_waiting
 from apps.realtime import redis
 from apps.realtime.redis import sync_client
 from tests.analytics.house import stream_make
-from tests.analytics.past import put_down, put_down_many, record, rows, session_ids, waits
+from tests.analytics.past import (
+    MINUTE,
+    drain,
+    metric,
+    put_down,
+    put_down_many,
+    record,
+    rows,
+    session_ids,
+    waits,
+)
 from tests.audience.stage import NOON, Stage, tab
 from tests.services.waiting import eventually
 from tests.services.worker import Worker
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
-MINUTE = 60_000
-
-
-def drain(**options: Any) -> Drained:
-    """A run that had a place."""
-    done = sessions_drain(now_ms=NOON + MINUTE, **options)
-    assert done is not None
-    return done
-
-
-def metric(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"fullhouse_{name}", labels) or 0.0
-
-
-def rejected() -> list[tuple[str, str, str]]:
-    """(stream, record, reason) of what was set aside."""
-    replies = past_store.rejected_read(redis.run_now([past_store.rejected()])[0])
-    return [(fields["stream"], fields["record"], fields["reason"]) for _, fields in replies]
 
 
 # --- what dies on the way -----------------------------------------------------------------------------------------

@@ -8,12 +8,35 @@ import pytest
 from django.db import connection
 
 from apps.analytics.session_services import Drained
+from apps.analytics.sessions import RecordRefused, session_row
 from apps.audience.selectors import past_waiting
 from apps.realtime.redis import sync_client
-from tests.analytics.past import put_down, put_down_many, record, session_ids, waits
-from tests.analytics.test_session_drain import BAD, drain, metric, rejected
+from tests.analytics.past import drain, metric, put_down, put_down_many, record, rejected, session_ids, waits
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
+
+BAD = {
+    b"": "malformed",
+    b"s1|1772334000000|left|1772334000000": "malformed",
+    b"s1|1772334000000|left|1772334000000|u5|more": "malformed",
+    b"s1|1772334000000|left|soon|u5": "malformed",
+    b"s1|1772334000000|bored|1772334000000|u5": "malformed",
+    b"s1|1772334000000|left|1772334000000|\xff\xfe": "malformed",
+    b"|1772334000000|left|1772334000000|u5": "names",
+    b"s1|1772334000000|left|1772334000000|": "names",
+    b"s" * 41 + b"|1772334000000|left|1772334000000|u5": "names",
+    b"s1|1772334000000|left|-5|u5": "times",
+    b"s1|1772334000000|left|1772334000|u5": "times",
+    b"s1|17723340000000|left|1772334000000|u5": "times",
+    b"s1|9772334000000|left|1772334000000|u5": "times",
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), BAD.items(), ids=range(len(BAD)))
+def test_what_is_no_record_is_refused_with_its_reason(text: bytes, reason: str) -> None:
+    with pytest.raises(RecordRefused) as refused:
+        session_row(7, text)
+    assert refused.value.reason == reason
 
 
 def test_poisoned_records_are_set_aside_with_their_reason_and_the_rest_goes_on() -> None:

@@ -19,6 +19,7 @@ from apps.realtime.redis import sync_client
 from apps.streams.models import Stream
 from apps.streams.services import stream_end
 from tests.analytics.house import at_once, stream_make, viewers_arrive, viewers_leave
+from tests.services.both import on_both
 from tests.services.redis_cluster import replicas_wait
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually
@@ -81,7 +82,7 @@ def test_marks_are_the_clocks_five_minutes(now: datetime.datetime, mark: datetim
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+@on_both
 def test_a_snapshot_holds_the_figures_of_all_live_streams(redis_url: str) -> None:
     busy, quiet, over = stream_make("busy"), stream_make("quiet"), stream_make("over")
     viewers_arrive(busy, "u1", "u2", "u3", at=MARK)

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
 from apps.audience import past_store, store
 from apps.audience.past_store import Waiting
 from apps.audience.reconciliation import Audit, audit_read
@@ -13,15 +11,14 @@ from apps.audience.sessions import Session, owner_make
 from apps.audience.store import Figures
 from apps.realtime import redis
 from apps.realtime.redis import sync_client
+from tests.services.both import on_both
 
 NOON = 1_772_334_000_000  # 2026-03-01 12:00 in Seoul
 DAY = "20260301"
 NOTHING = Figures("", 0, 0, 0)
 PLENTY = 2_000_000  # records of sessions that may wait, as lua/leaving.lua has it
 
-both = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
+both = on_both
 
 
 def run_one(command: redis.Command) -> Any:

@@ -23,6 +23,7 @@ from apps.audience.tokens import viewer_token_make
 from apps.operations.preparation import translations_compile
 from apps.streams.models import Category, Stream
 from apps.streams.services import broadcaster_ensure, category_ensure, stream_start
+from tests.analytics.owned import Owned, owned_make
 from tests.plugin import Stores
 from tests.services.web import WebServer
 
@@ -145,3 +146,22 @@ def crowd(server: WebServer, stream: Stream, size: int) -> Iterator[None]:
                 )
             )
         yield
+
+
+@pytest.fixture
+def owned(transactional_db: None) -> Owned:
+    """Streams of the past, and Mina, who owns them."""
+    return owned_make()
+
+
+@pytest.fixture
+def mina(house: House, owned: Owned, person: Callable[..., Person]) -> Callable[..., Person]:
+    """Mina, signed in, with a browser as asked."""
+    server = house()
+
+    def enter(**options: Any) -> Person:
+        mina = person(server, **options)
+        mina.sign_in(owned.mina)
+        return mina
+
+    return enter

@@ -12,7 +12,7 @@ from apps.analytics import ranking_store
 from apps.analytics.ranking import RankedBroadcaster
 from apps.realtime import redis
 from apps.streams.models import Stream
-from tests.analytics.owned import Owned, owned_make, seoul, stream_write
+from tests.analytics.owned import Owned, seoul, stream_write
 from tests.browser.conftest import House, Person
 from tests.browser.test_every_page import overflow
 from tests.services.waiting import eventually
@@ -20,24 +20,6 @@ from tests.services.waiting import eventually
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 MARCH = "from=2026-03-01&to=2026-03-03"
-
-
-@pytest.fixture
-def owned(transactional_db: None) -> Owned:
-    return owned_make()
-
-
-@pytest.fixture
-def mina(house: House, owned: Owned, person: Callable[..., Person]) -> Callable[..., Person]:
-    """Mina, signed in, with a browser as asked."""
-    server = house()
-
-    def enter(**options: Any) -> Person:
-        mina = person(server, **options)
-        mina.sign_in(owned.mina)
-        return mina
-
-    return enter
 
 
 def reading(page: Page, chart: str) -> Any:

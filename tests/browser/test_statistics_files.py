@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,31 +14,13 @@ from playwright.sync_api import Page, expect
 from apps.analytics import export_store
 from apps.analytics.models import ViewerHistory
 from apps.realtime import redis
-from tests.analytics.owned import Owned, owned_make, seoul
-from tests.browser.conftest import House, Person
+from tests.analytics.owned import Owned, seoul
+from tests.browser.conftest import Person
 from tests.services.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 MARCH = "from=2026-03-01&to=2026-03-03"
-
-
-@pytest.fixture
-def owned(transactional_db: None) -> Owned:
-    return owned_make()
-
-
-@pytest.fixture
-def mina(house: House, owned: Owned, person: Callable[..., Person]) -> Callable[..., Person]:
-    """Mina, signed in, with a browser as asked."""
-    server = house()
-
-    def enter(**options: Any) -> Person:
-        mina = person(server, **options)
-        mina.sign_in(owned.mina)
-        return mina
-
-    return enter
 
 
 # --- downloads ----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from apps.waitingroom import board_store
 from apps.waitingroom.models import Zone
 from apps.waitingroom.services import zone_update
 from tests.operations.alert_stage import NOON, gate_reports, gate_tells, look, rule_make
+from tests.services.both import on_both
 from tests.waitingroom.managing import commands
 from tests.waitingroom.zones import ask, crowd_join, crowd_seen, zone_make
 
@@ -44,7 +45,7 @@ def test_people_in_line() -> None:
     assert read("line") == {"one": Reading(7, "One (one)", "하나 (one)"), "two": Reading(0, "Two (two)", "Two (two)")}
 
 
-@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+@on_both
 def test_a_line_that_no_gate_keeps_up_with_is_unknown_and_no_other_is(redis_url: str) -> None:
     lost, left, left_empty, odd, fine = (zone_make(name, mode="queue-all", per_minute=0) for name in "abcde")
     crowd_join(left, 3)

@@ -18,6 +18,7 @@ from apps.operations.models import AlertEvent, AlertNotice, AlertRule, AlertStat
 from apps.waitingroom.services import zone_clear, zone_delete
 from config.celery import app
 from tests.operations.alert_stage import NOON, channel_make, drift_is, events, gate_tells, look, notices, rule_make
+from tests.services.both import on_both
 from tests.services.redis_server import RedisServer
 from tests.waitingroom.zones import crowd_join, zone_make
 
@@ -63,7 +64,7 @@ def test_subjects_at_rest_leave_no_row() -> None:
     assert AlertState.objects.count() == 0
 
 
-@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+@on_both
 def test_every_zone_is_a_subject_of_its_own(redis_url: str) -> None:
     zones = [zone_make(name, app=name[:4], mode="queue-all", per_minute=0) for name in ("shop1", "shop2", "live1")]
     rule_make(name="all", kind="line", limit=10)

@@ -11,6 +11,7 @@ from apps.operations import job_store
 from apps.operations.jobs import JobState, jobs_health
 from apps.realtime.redis import run_now
 from config.celery import app as celery
+from tests.services.both import on_both
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually
 from tests.services.worker import Worker
@@ -71,7 +72,7 @@ def told() -> dict[tuple[str, str], int]:
     return dict(job_store.jobs_read(run_now([job_store.jobs()])[0]))
 
 
-@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+@on_both
 def test_what_is_written_is_read(redis_url: str):
     run_now([job_store.job_put(task=SWEEP, outcome=job_store.OK, at_ms=5)])
     run_now([job_store.job_put(task=SWEEP, outcome=job_store.FAILED, at_ms=6)])

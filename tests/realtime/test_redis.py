@@ -19,14 +19,13 @@ from apps.realtime.redis import (
     run_now,
     sync_client,
 )
+from tests.services.both import on_both
 from tests.services.process import free_port
 from tests.services.redis_server import RedisServer
 
 Run = Callable[[Sequence[Command]], list[Any]]
 
-both = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
+both = on_both
 
 
 def run_on_a_loop(commands: Sequence[Command]) -> list[Any]:

@@ -18,6 +18,7 @@ from apps.streams.ports import register_audience
 from apps.waitingroom.models import Zone
 from apps.waitingroom.passes import pass_sign
 from apps.waitingroom.tickets import client_mark
+from tests.services.both import on_both
 from tests.services.redis_server import RedisServer
 from tests.streams.house import PlainAudience
 from tests.waitingroom.zones import zone_make
@@ -265,7 +266,7 @@ def test_a_pass_of_an_app_is_good_for_the_address_and_agent_it_named(
 
 
 @pytest.mark.parametrize("place", [0, 7])  # 0: the first of a line, or given while Redis was away
-@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+@on_both
 def test_a_single_use_pass_opens_once(client: Client, house: PlainAudience, stream: Stream, redis_url: str, place: int):
     Zone.objects.update(single_use=True)
     browser = browser_of(client, stream)

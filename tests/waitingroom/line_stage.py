@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
 from apps.realtime import redis
 from apps.realtime.redis import sync_client
 from apps.waitingroom import store
@@ -14,14 +12,13 @@ from apps.waitingroom.replies import Claimed
 from apps.waitingroom.rules import Mode, ZoneRules
 from apps.waitingroom.snapshot import Bitmap, Snapshot
 from apps.waitingroom.store import Evicted, Joined, Left, LineStatus, Pulse, Status, ZoneMinute
+from tests.services.both import on_both
 
 NOON = 1_772_334_000_000  # 2026-03-01 12:00 in Seoul; the first window of its minute
 NOON_WINDOW = NOON // 6_000
 _MARKED = re.compile(rb"[^\0]")
 
-both = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
+both = on_both
 
 
 def run_one(command: redis.Command) -> Any:

@@ -10,15 +10,13 @@ from apps.waitingroom import board_store, services, store
 from apps.waitingroom.bearing import Bearing
 from apps.waitingroom.board_store import Board, board_look, board_read
 from apps.waitingroom.rules import Mode
+from tests.services.both import on_both
 from tests.services.waiting import eventually
 from tests.services.web import WebServer
 from tests.waitingroom.gate import zone_open
 from tests.waitingroom.gates import Gate
 from tests.waitingroom.zones import ask
 
-BOTH = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
 NOON = 1_798_102_800_000
 
 
@@ -42,7 +40,7 @@ def tell(told: dict[str, Bearing]) -> None:
 # --- the commands -------------------------------------------------------------------------------------------------
 
 
-@BOTH
+@on_both
 def test_what_was_told_is_read_and_what_sleeps_is_not(redis_url: str) -> None:
     assert board(now_ms=NOON) == Board(now_ms=NOON, zones_version=0, roles_version=0)
     many = {f"z{number}": bearing(waiting=number) for number in range(1_500)}
@@ -62,7 +60,7 @@ def test_what_cannot_be_understood_is_left_out(redis_url: str) -> None:
     assert list(board(now_ms=NOON).lines) == ["good"]
 
 
-@BOTH
+@on_both
 def test_the_register_of_gates(redis_url: str) -> None:
     reports: list[tuple[str, int, dict[str, int]]] = [
         ("one", 0, {"a": 1}),
@@ -93,7 +91,7 @@ def test_gates_that_are_silent_for_a_minute_are_forgotten(redis_url: str) -> Non
 # --- what a gate tells --------------------------------------------------------------------------------------------
 
 
-@BOTH
+@on_both
 async def test_a_gate_tells_of_the_lines_it_keeps_up_with(redis_url: str) -> None:
     rules = zone_open(per_minute=60, mode=Mode.QUEUE_ALL)
     zone_open(zone_id="asleep")
@@ -112,7 +110,7 @@ async def test_a_gate_tells_of_the_lines_it_keeps_up_with(redis_url: str) -> Non
     assert seen.gates[gate.house.server].sockets == {"concert": 2}
 
 
-@BOTH
+@on_both
 async def test_a_line_that_falls_asleep_is_taken_off(redis_url: str) -> None:
     zone_open()
     gate = Gate()
@@ -127,7 +125,7 @@ async def test_a_line_that_falls_asleep_is_taken_off(redis_url: str) -> None:
     assert (await board_now()).lines == {}
 
 
-@BOTH
+@on_both
 async def test_a_line_that_redis_lost_is_told_to_be_lost(redis_url: str) -> None:
     zone_open(mode=Mode.QUEUE_ALL)
     gate = Gate()
@@ -186,7 +184,7 @@ async def test_five_hundred_lines_are_told_quickly_and_in_one_command(redis_url:
 # --- what is left behind ------------------------------------------------------------------------------------------
 
 
-@BOTH
+@on_both
 def test_what_a_dead_gate_left_behind_goes_when_the_line_is_empty(redis_url: str) -> None:
     zone_open(zone_id="empty")
     standing = zone_open(zone_id="standing", mode=Mode.QUEUE_ALL)

@@ -28,6 +28,7 @@ from apps.waitingroom.manage.selectors import wall_now, zone_now
 from apps.waitingroom.models import Role, Zone, ZoneManager
 from apps.waitingroom.role_services import manager_remove, manager_set
 from apps.waitingroom.statistics import statistics_write
+from tests.services.both import on_both
 from tests.services.waiting import eventually_async
 from tests.waitingroom.managing import (
     PASSWORD,
@@ -44,9 +45,6 @@ from tests.waitingroom.managing import (
 from tests.waitingroom.zones import crowd_join, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
-BOTH = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
 
 
 @pytest_asyncio.fixture
@@ -135,7 +133,7 @@ async def test_pages_of_other_sites_are_not_let_in(quick: Feed, hers: str, origi
 # --- what they are sent -------------------------------------------------------------------------------------------
 
 
-@BOTH
+@on_both
 async def test_the_wall_shows_all_and_then_what_changed(quick: Feed, hers: str, mina: User) -> None:
     await in_thread(zone_make, zone_id="other", app="games")
     await in_thread(zone_make, zone_id="second", app="shop")
@@ -168,7 +166,7 @@ async def test_the_wall_shows_all_and_then_what_changed(quick: Feed, hers: str, 
         assert (next_one["whole"], [row["waiting"] for row in next_one["rows"]]) == (False, [71])
 
 
-@BOTH
+@on_both
 async def test_a_change_is_on_the_wall_within_a_second(feed: Feed, hers: str, concert: Zone, mina: User) -> None:
     await in_thread(zone_make, zone_id="second")
     await in_thread(manager_set, actor=None, user=mina, role=Role.VIEWER, zone_id="second")
@@ -186,7 +184,7 @@ async def test_a_change_is_on_the_wall_within_a_second(feed: Feed, hers: str, co
         assert [row["zone_id"] for row in told["rows"]] == ["second"]
 
 
-@BOTH
+@on_both
 async def test_a_zone_shows_its_line_its_past_and_its_gates(quick: Feed, hers: str, concert: Zone) -> None:
     await in_thread(crowd_join, zone=concert, count=70)
     await in_thread(
@@ -283,7 +281,7 @@ async def seated(feed: Feed, count: int) -> bool:
     return len(feed.seats()) == count
 
 
-@BOTH
+@on_both
 @pytest.mark.parametrize("path", ["wall/", "zones/concert/"])
 async def test_fifty_who_watch_cost_redis_what_one_does(by_hand: Feed, hers: str, concert: Zone, path: str) -> None:
     line_tell(concert, now_ms=now_ms(), waiting=70)
@@ -303,7 +301,7 @@ async def test_fifty_who_watch_cost_redis_what_one_does(by_hand: Feed, hers: str
     assert fifty.items() >= expected.items()
 
 
-@BOTH
+@on_both
 async def test_five_hundred_zones_cost_redis_what_one_does_and_are_shown_quickly(
     by_hand: Feed, redis_url: str, transactional_db: None
 ) -> None:
@@ -334,7 +332,7 @@ async def test_five_hundred_zones_cost_redis_what_one_does_and_are_shown_quickly
         assert time.process_time() - began < 0.2
 
 
-@BOTH
+@on_both
 async def test_many_zones_watched_at_once_stay_within_the_budget(
     by_hand: Feed, redis_url: str, transactional_db: None
 ) -> None:
@@ -362,7 +360,7 @@ async def test_nobody_who_watches_costs_nothing(feed: Feed, hers: str) -> None:
 # --- being seen out -----------------------------------------------------------------------------------------------
 
 
-@BOTH
+@on_both
 @pytest.mark.parametrize(("path", "code"), [("wall/", 4403), ("zones/concert/", 4403)])
 async def test_who_loses_the_role_is_seen_out_at_once(feed: Feed, hers: str, path: str, code: int) -> None:
     async with watching(path, hers) as one:
@@ -514,7 +512,7 @@ async def kept(house: Gatehouse) -> ZoneKeeper:
     return keeper
 
 
-@BOTH
+@on_both
 async def test_fifty_managers_watch_a_storm(feed: Feed, house: Gatehouse, hers: str, concert: Zone) -> None:
     """Two thousand come in two seconds; every page sees the line of the same moments, and Redis hardly notices them."""
     keeper = await kept(house)
@@ -539,7 +537,7 @@ async def test_fifty_managers_watch_a_storm(feed: Feed, house: Gatehouse, hers: 
         assert len({tuple(sorted(set(line))) for line in lines}) == 1
 
 
-@BOTH
+@on_both
 async def test_a_change_of_n_is_at_the_gates_within_a_second(house: Gatehouse, concert: Zone) -> None:
     keeper = await kept(house)
     version, slowest = concert.version, 0.0

@@ -20,6 +20,7 @@ from apps.waitingroom.statistics import (
     wait_quantile,
 )
 from tests.analytics.house import at_once
+from tests.services.both import on_both
 from tests.services.redis_server import RedisServer
 from tests.waitingroom.zones import ask, crowd_join, crowd_seen, zone_make
 
@@ -86,7 +87,7 @@ def test_quantiles(waits: dict[int, int], quantiles: tuple[int | None, ...]) -> 
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+@on_both
 def test_what_a_line_did_is_written_when_its_minute_is_over(redis_url: str) -> None:
     """With the scripts that count it: 10 a minute, 30 come, two leave, the silent are put out."""
     zone = zone_make(per_minute=10, poll_ms=1_000, idle_s=10)
@@ -104,7 +105,7 @@ def test_what_a_line_did_is_written_when_its_minute_is_over(redis_url: str) -> N
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+@on_both
 def test_a_zone_where_nothing_happens_writes_nothing(redis_url: str) -> None:
     zone = zone_make(mode="queue-all")
     noon_ms = int(NOON.timestamp() * 1000)

@@ -15,13 +15,11 @@ from apps.waitingroom import services, store
 from apps.waitingroom.models import Zone, ZoneStatistic
 from apps.waitingroom.rules import MAX_OVER
 from tests.analytics.house import at_once
+from tests.services.both import on_both
 from tests.waitingroom.zones import ask, crowd_join, known_version, line_of, tidings, told, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 TOMORROW = timezone.now() + timedelta(days=1)
-BOTH = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
 
 
 @pytest.fixture
@@ -36,7 +34,7 @@ def row(zone_id: str = "concert") -> Zone:
 # --- clearing and deleting ----------------------------------------------------------------------------------------
 
 
-@BOTH
+@on_both
 def test_a_cleared_line_is_empty_and_its_tickets_are_void(redis_url: str, mina: User) -> None:
     first = zone_make(per_minute=60)
     crowd_join(first, 100)
@@ -67,7 +65,7 @@ def test_clearing_twice_at_once_clears_twice() -> None:
     assert told() == {"concert": row().rules()}
 
 
-@BOTH
+@on_both
 def test_a_deleted_zone_is_gone_from_redis_and_its_past_stays(redis_url: str) -> None:
     first = zone_make()
     crowd_join(first, 100)

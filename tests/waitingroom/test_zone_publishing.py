@@ -12,14 +12,12 @@ from apps.realtime.redis import sync_client
 from apps.waitingroom import services, store
 from apps.waitingroom.models import Zone
 from apps.waitingroom.rules import Mode
+from tests.services.both import on_both
 from tests.services.redis_server import RedisServer
 from tests.waitingroom.zones import ask, crowd_join, known_version, line_of, tidings, told, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 TOMORROW = timezone.now() + timedelta(days=1)
-BOTH = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
 
 
 def row(zone_id: str = "concert") -> Zone:
@@ -80,7 +78,7 @@ def test_a_save_stands_without_redis_and_the_repair_makes_it_good(
     assert known_version("first") == row("first").version
 
 
-@BOTH
+@on_both
 def test_the_repair_gives_a_wiped_redis_its_rules_but_opens_no_line(redis_url: str) -> None:
     zones = [zone_make(f"z{number}") for number in range(3)]
     crowd_join(zones[0], 100)

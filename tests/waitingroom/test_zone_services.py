@@ -14,14 +14,12 @@ from apps.accounts.services import user_register
 from apps.waitingroom import services
 from apps.waitingroom.models import Zone
 from tests.analytics.house import at_once
+from tests.services.both import on_both
 from tests.waitingroom.zones import crowd_join, known_version, line_of, tidings, told, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 TOMORROW = timezone.now() + timedelta(days=1)
-BOTH = pytest.mark.parametrize(
-    "redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True
-)
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def failures() -> float:
 # --- making -------------------------------------------------------------------------------------------------------
 
 
-@BOTH
+@on_both
 def test_a_new_zone_is_saved_told_and_its_line_open(redis_url: str, mina: User) -> None:
     before = int(timezone.now().timestamp())
     made = services.zone_create(actor=mina, zone_id="concert", name="Concert", per_minute=60, mode="queue-all")
@@ -102,7 +100,7 @@ def test_what_is_counted_here_is_nobodys_to_set(field: str) -> None:
 # --- changing -----------------------------------------------------------------------------------------------------
 
 
-@BOTH
+@on_both
 def test_a_change_makes_a_new_version_and_gates_are_told(redis_url: str, mina: User) -> None:
     first = zone_make(per_minute=60)
     crowd_join(first, 70)

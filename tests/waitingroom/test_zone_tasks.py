@@ -10,6 +10,7 @@ from apps.waitingroom import services, store
 from apps.waitingroom.models import Zone, ZoneStatistic
 from apps.waitingroom.tasks import evict, publish, statistics, statistics_forget
 from config.celery import app
+from tests.services.both import on_both
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually
 from tests.services.worker import Worker
@@ -32,7 +33,7 @@ def listened_to(zone: Zone, seconds: range) -> None:
         crowd_seen(zone, [], now_ms=NOON_MS + second * 1_000)
 
 
-@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
+@on_both
 def test_the_silent_are_put_out_of_every_line(redis_url: str) -> None:
     zones = [zone_make(f"z{number}", mode="queue-all", per_minute=0, idle_s=10 + 20 * number) for number in range(3)]
     for zone in zones:

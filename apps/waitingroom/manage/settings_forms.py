@@ -26,27 +26,39 @@ def _app_of(known: forms.Field, apps: Sequence[str]) -> forms.ChoiceField:
     )
 
 
-class SettingsForm(VersionedForm):
-    """All that an owner decides."""
-
-    name = forms.CharField(label=gettext_lazy("Name in English"), max_length=rules.MAX_NAME)
-    name_ko = forms.CharField(label=gettext_lazy("Name in Korean"), max_length=rules.MAX_NAME, required=False)
-    app = forms.CharField(
+def _app_field() -> forms.CharField:
+    return forms.CharField(
         label=gettext_lazy("App"), max_length=40, required=False, help_text=gettext_lazy("Which app sends people here.")
     )
-    screen = forms.CharField(
+
+
+def _screen_field() -> forms.CharField:
+    return forms.CharField(
         label=gettext_lazy("Screen"),
         max_length=40,
         required=False,
         help_text=gettext_lazy("Which of its screens is behind it."),
     )
-    origins = forms.CharField(
+
+
+def _origins_field() -> forms.CharField:
+    return forms.CharField(
         label=gettext_lazy("Sites to return to"),
         max_length=2_000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text=gettext_lazy("One a line, such as https://shop.example. This site itself needs no line."),
     )
+
+
+class SettingsForm(VersionedForm):
+    """All that an owner decides."""
+
+    name = forms.CharField(label=gettext_lazy("Name in English"), max_length=rules.MAX_NAME)
+    name_ko = forms.CharField(label=gettext_lazy("Name in Korean"), max_length=rules.MAX_NAME, required=False)
+    app = _app_field()
+    screen = _screen_field()
+    origins = _origins_field()
     idle_s = CountField(
         label=gettext_lazy("Idle limit, seconds"),
         min_value=rules.IDLE_LIMITS_S[0],
@@ -97,22 +109,9 @@ class CreateForm(forms.Form):
         label=gettext_lazy("Entries a minute"), min_value=0, max_value=rules.MAX_PER_MINUTE, initial=100
     )
     mode = forms.ChoiceField(label=gettext_lazy("Mode"), choices=ZoneMode.choices, initial=ZoneMode.OPEN)
-    app = forms.CharField(
-        label=gettext_lazy("App"), max_length=40, required=False, help_text=gettext_lazy("Which app sends people here.")
-    )
-    screen = forms.CharField(
-        label=gettext_lazy("Screen"),
-        max_length=40,
-        required=False,
-        help_text=gettext_lazy("Which of its screens is behind it."),
-    )
-    origins = forms.CharField(
-        label=gettext_lazy("Sites to return to"),
-        max_length=2_000,
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text=gettext_lazy("One a line, such as https://shop.example. This site itself needs no line."),
-    )
+    app = _app_field()
+    screen = _screen_field()
+    origins = _origins_field()
     why = why_field()
 
     def __init__(self, data: QueryDict | None = None, *, apps: Sequence[str] | None = None) -> None:
