@@ -23,6 +23,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Boxes
 from . import ports, services
 from .action_pages import ActionForm, EndField, ReasonForm, action_page
 from .big_lists import BigListAdmin
+from .forms import NameForm
 from .models import User
 
 admin.site.unregister(Group)
@@ -53,12 +54,20 @@ class BannedFilter(admin.SimpleListFilter):
         return queryset
 
 
+class UserAddForm(NameForm, UserCreationForm):
+    """Unfold's, with the check of sign-up."""
+
+
+class UserEditForm(NameForm, UserChangeForm):
+    """The same."""
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both refine what Django's declares
     """Accounts: found by the beginning of a name or address, filtered by rights and bans; banned, and sent away."""
 
-    form = UserChangeForm
-    add_form = UserCreationForm
+    form = UserEditForm
+    add_form = UserAddForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "display_name", "email", "state", "is_staff", "date_joined", "last_login")
     # With any filter this order is an index's; by another column a million rows would have to be sorted.

@@ -1,12 +1,16 @@
-"""The forms of sign-up and sign-in."""
+"""The forms of sign-up and sign-in, and what the admin's share with them."""
+
+from typing import Any
 
 from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
 from django.core.exceptions import ValidationError
+from django.forms import ModelForm
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from .models import User
+from .services import username_check
 
 
 class SignInForm(AuthenticationForm):
@@ -30,3 +34,13 @@ class SignUpForm(UserCreationForm):
     class Meta:
         model = User
         fields = ("username", "display_name")
+
+
+class NameForm(ModelForm):
+    """Refuses new names that sign-up refuses; an account that has such a name from before may keep it."""
+
+    def clean(self) -> dict[str, Any] | None:
+        told = super().clean()
+        if "username" in self.changed_data:
+            username_check(self.cleaned_data.get("username", ""))
+        return told

@@ -27,14 +27,19 @@ def user_register(*, username: str, password: str, display_name: str = "") -> Us
     user = User(username=User.normalize_username(username), display_name=display_name.strip())
     user.set_password(password)
     user.clean_fields()
-    if is_like_an_id(user.username):
-        raise ValidationError({"username": _("This username is like a viewer's number. Choose another one.")})
+    username_check(user.username)
     try:
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError as error:
         raise ValidationError({"username": _("A user with that username already exists.")}) from error
     return user
+
+
+def username_check(username: str) -> None:
+    """A ValidationError on `username` for a name like the id of a viewer, which operators would take for the other."""
+    if is_like_an_id(username):
+        raise ValidationError({"username": _("This username is like a viewer's number. Choose another one.")})
 
 
 def operator_ensure(*, username: str, password: str) -> User:

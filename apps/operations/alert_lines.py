@@ -21,14 +21,18 @@ CALLING = (ZoneMode.OPEN, ZoneMode.QUEUE_ALL)
 
 @dataclass(frozen=True, slots=True)
 class ZoneLine:
-    """A zone and how its line stands, as gates tell it. `waiting` is None if nobody knows."""
+    """A zone and how its line stands, as gates tell it. `waiting` is None if nobody knows: see `is_adrift`."""
 
     zone: Zone
     waiting: int | None
     entering: int = 0  # entries of the last sixty seconds
     epoch: int = 0
     front: int = 0
-    is_adrift: bool = False  # people wait, or did, and no gate keeps up with them
+
+    @property
+    def is_adrift(self) -> bool:
+        """Whether people wait, or did, and no gate keeps up with them; or there is no gate that anybody could ask."""
+        return self.waiting is None
 
 
 def lines_of(zones: Iterable[Zone], board: Board) -> list[ZoneLine]:
@@ -42,7 +46,7 @@ def _line(zone: Zone, board: Board) -> ZoneLine:
     if bearing is None or (is_old and not bearing.waiting and not bearing.lost):
         return ZoneLine(zone, 0 if board.gates else None)
     if is_old or bearing.lost:
-        return ZoneLine(zone, None, is_adrift=True)
+        return ZoneLine(zone, None)
     return ZoneLine(zone, bearing.waiting, bearing.entering, bearing.epoch, bearing.front)
 
 

@@ -16,7 +16,7 @@ LINES = "lines"
 DRIFT = "drift"
 WORDS = {
     REDIS: gettext_lazy("Redis does not answer"),
-    LINES: gettext_lazy("no gate keeps up with a line in which people wait"),
+    LINES: gettext_lazy("no gate keeps up with a line in which people wait, or none is there at all"),
     DRIFT: gettext_lazy("viewer counts are not compared with what servers hold"),
 }
 AWAY = "away"

@@ -188,8 +188,8 @@ def _house(replies: list[Any], now_ms: int) -> dict[str, Any]:
     return {
         "viewers": known(house, lambda reply: int(reply)),
         "streams": known(live, lambda reply: int(reply)),
-        "top": None if ids is None else _top(ids),
-        "servers": None if processes is None else servers(processes, now_ms),
+        "top": known(ids, _top),
+        "servers": known(processes, lambda heard: servers(heard, now_ms)),
         "gates": known(board, gates),
         "jobs": known(jobs, lambda reply: jobs_health(job_store.jobs_read(reply), now=moment(now_ms))),
         "drift": known(reconciled, drift),

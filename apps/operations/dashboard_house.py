@@ -1,7 +1,7 @@
 """Parts of the operators' first page: server processes, gates, drift and alerts."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -95,8 +95,14 @@ def replies_or_errors(commands: list[redis.Command]) -> list[Any]:
 
 
 def known(reply: Any, read: Callable[[Any], T]) -> T | None:
-    """What a reply says; None if there is none."""
-    return None if reply is None or isinstance(reply, Exception) else read(reply)
+    """What a reply says; None if there is none, or it cannot be understood."""
+    if reply is None or isinstance(reply, Exception):
+        return None
+    try:
+        return read(reply)
+    except Exception:  # such as what another release wrote: other parts are shown all the same
+        logger.exception("the dashboard cannot understand what Redis holds")
+        return None
 
 
 def servers(heard: dict[str, int], now_ms: int) -> list[Server] | None:
@@ -110,7 +116,7 @@ def servers(heard: dict[str, int], now_ms: int) -> list[Server] | None:
         about = house_store.about_read(reply)
         found.append(
             Server(
-                place=f"{about['host']}:{about['pid']}" if about else process,
+                place=_place(about, process),
                 role=about.get("role", "?"),
                 sockets=int(about.get("sockets", 0)),
                 sessions=int(about.get("sessions", 0)),
@@ -119,6 +125,11 @@ def servers(heard: dict[str, int], now_ms: int) -> list[Server] | None:
             )
         )
     return sorted(found, key=lambda server: (not server.is_silent, server.place))
+
+
+def _place(about: Mapping[str, str], process: str) -> str:
+    """Where a process is, if it said so: what it says of itself is kept apart from the register, and not as long."""
+    return f"{about['host']}:{about['pid']}" if {"host", "pid"} <= about.keys() else process
 
 
 def gates(reply: Any) -> list[Gate] | None:
@@ -130,7 +141,7 @@ def gates(reply: Any) -> list[Gate] | None:
     told = zip(told_of.items(), map(house_store.about_read, replies), strict=True)
     found = [
         Gate(
-            place=f"{about['host']}:{about['pid']}" if about else name,
+            place=_place(about, name),
             zones=len(gate.sockets),
             sockets=sum(gate.sockets.values()),
             heard_at=moment(gate.at),

@@ -121,7 +121,7 @@ def board_look(*, zone_id: str = "", gates: bool = False, now_ms: int | None = N
 
 
 def board_read(reply: Sequence[Any]) -> Board:
-    """What `board_look` answered; a line that cannot be understood is left out."""
+    """What `board_look` answered; a line that cannot be understood is left out, and of a gate its sockets."""
     now_ms, zones_version, roles_version, flat, servers, told = reply
     lines = {}
     for zone_id, text in zip(flat[::2], flat[1::2], strict=True):
@@ -131,9 +131,16 @@ def board_read(reply: Sequence[Any]) -> Board:
     if servers is not None:
         sockets = dict(zip(told[::2], told[1::2], strict=True))
         gates = {
-            gate.decode(): Gate(at=int(float(at)), sockets=json.loads(sockets.get(gate, b"{}")))
+            gate.decode(): Gate(at=int(float(at)), sockets=_sockets_read(sockets.get(gate, b"{}")))
             for gate, at in zip(servers[::2], servers[1::2], strict=True)
         }
     return Board(
         now_ms=now_ms, zones_version=int(zones_version), roles_version=int(roles_version), lines=lines, gates=gates
     )
+
+
+def _sockets_read(text: bytes) -> dict[str, int]:
+    try:
+        return {zone_id: int(count) for zone_id, count in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError):  # another release's; the gate is there all the same
+        return {}

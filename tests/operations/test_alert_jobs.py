@@ -15,6 +15,7 @@ from tests.services.redis_server import RedisServer
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 SWEEP, PARTITIONS = "apps.audience.tasks.sweep", "apps.analytics.tasks.partitions"
+BULK = {"apps.analytics.tasks.daily", "apps.analytics.tasks.rankings"}
 
 
 def ended(*tasks: str, at_s: float = 0, outcome: str = job_store.OK) -> None:
@@ -90,6 +91,20 @@ def test_a_job_that_never_comes_is_late_when_its_time_has_passed() -> None:
         ended(*everything_but(SWEEP), at_s=at_s)
         look(at_s)
         assert firing() == ([("audience-sweep", "audience-sweep")] if at_s > 84 else []), at_s
+
+
+def test_statistics_that_take_long_are_no_trouble() -> None:
+    """One process for what may take minutes: rankings wait behind them, and are dropped as often as they are due."""
+    rule()
+    ended()
+    for at_s in range(0, 25 * 60, 30):
+        ended(*(entry["task"] for entry in celery.conf.beat_schedule.values() if entry["task"] not in BULK), at_s=at_s)
+        look(at_s)
+    assert events().count() == 0
+    for at_s in range(25 * 60, 34 * 60, 30):
+        ended(*everything_but("apps.analytics.tasks.rankings"), at_s=at_s)
+        look(at_s)
+    assert firing() == [("analytics-rankings", "analytics-rankings")]  # which is none any more
 
 
 def test_without_redis_nobody_says_that_jobs_are_late(

@@ -5,11 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from apps.operations.models import AlertEvent, AlertState
+from apps.realtime import redis
+from apps.waitingroom import board_store
 from tests.operations.alert_stage import channel_make, drift_is, gate_reports, gate_tells, look, notices, rule_make
 from tests.services.redis_server import RedisServer
 from tests.waitingroom.zones import crowd_join, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+NO_GATE = "no gate keeps up with a line in which people wait, or none is there at all"
 
 
 def rule() -> None:
@@ -51,20 +54,51 @@ def test_no_gate_keeps_up_with_people_who_wait() -> None:
         look(at_s, 0)
         assert firing() == [], at_s
     look(90, 0)
-    assert firing() == [("no gate keeps up with a line in which people wait", 75)]
+    assert firing() == [(NO_GATE, 75)]
     gate_tells(crowded, at_s=105)
     look(105, 0)
     assert firing() == []
     assert notices() == [("ops", "trouble", "waiting"), ("ops", "recovery", "waiting")]
 
 
-def test_a_house_without_gates_and_lines_lacks_nothing() -> None:
+def test_the_only_gate_says_goodbye() -> None:
     rule()
     zone_make()
+    gate_reports()
+    look(0, 0)
+    redis.ask_now(board_store.gate_gone("g1"))
+    for at_s in range(15, 90, 15):
+        look(at_s, 0)
+        assert firing() == [], at_s
+    look(90, 0)
+    assert firing() == [(NO_GATE, 75)]
+    gate_reports(at_s=105)
+    look(105, 0)
+    assert firing() == []
+
+
+def test_it_is_not_over_when_the_lines_of_dead_gates_are_forgotten() -> None:
+    rule()
+    crowded = zone_make("crowded", mode="queue-all", per_minute=0)
+    crowd_join(crowded, 3)
+    gate_tells(crowded)
+    for at_s in range(0, 105, 15):
+        look(at_s, 0)
+    redis.ask_now(board_store.lines_tell({}, asleep=["crowded"]))  # everybody was evicted
+    for at_s in range(105, 240, 15):
+        look(at_s, 0)
+    assert firing() == [(NO_GATE, 225 - 15)]
+    assert notices() == [("ops", "trouble", "waiting")]
+
+
+def test_a_house_without_zones_needs_no_gates_and_with_one_no_lines() -> None:
+    rule()
     for at_s in range(0, 180, 15):
         look(at_s, 0)
-    gate_reports(at_s=180)
-    look(180, 0)
+    zone_make()
+    for at_s in range(180, 360, 15):
+        gate_reports(at_s=at_s)
+        look(at_s, 0)
     assert (AlertEvent.objects.count(), AlertState.objects.count()) == (0, 0)
 
 

@@ -37,17 +37,37 @@ def test_a_job_of_every_few_seconds_is_late_after_three_turns_and_some(age_s: in
     assert state("audience-sweep", told, DAILY_RUN + timedelta(seconds=age_s)) == expected
 
 
+@pytest.mark.parametrize(("age_s", "expected"), [(0, JobState.OK), (895, JobState.OK), (896, JobState.LATE)])
+def test_a_job_of_the_clock_is_late_when_its_time_has_passed(age_s: int, expected: JobState):
+    """It came five seconds after a fifth minute, and is due at the next one, give or take ten minutes."""
+    told = {("apps.analytics.tasks.snapshot", job_store.OK): ms(DAILY_RUN)}
+    assert state("analytics-snapshot", told, DAILY_RUN + timedelta(seconds=age_s)) == expected
+
+
 @pytest.mark.parametrize(
     ("age", "expected"),
     [
         (timedelta(hours=23), JobState.OK),
-        (timedelta(hours=24, minutes=9), JobState.OK),
-        (timedelta(hours=24, minutes=10), JobState.LATE),
+        (timedelta(hours=24, minutes=39), JobState.OK),
+        (timedelta(hours=24, minutes=40), JobState.LATE),
     ],
 )
-def test_a_job_of_the_clock_is_late_when_its_time_has_passed(age: timedelta, expected: JobState):
+def test_one_that_waits_behind_others_has_half_an_hour_more(age: timedelta, expected: JobState):
     told = {(DAILY, job_store.OK): ms(DAILY_RUN)}
     assert state("analytics-partitions", told, DAILY_RUN + age) == expected
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [
+        (timedelta(minutes=20), JobState.OK),
+        (timedelta(minutes=31), JobState.OK),
+        (timedelta(minutes=31, seconds=1), JobState.LATE),
+    ],
+)
+def test_what_is_due_every_few_seconds_waits_out_a_long_one_before_it(age: timedelta, expected: JobState):
+    told = {("apps.analytics.tasks.rankings", job_store.OK): ms(DAILY_RUN)}
+    assert state("analytics-rankings", told, DAILY_RUN + age) == expected
 
 
 def test_every_entry_of_the_timetable_is_there():

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.accounts.services import operator_ensure
+from apps.waitingroom import services
 from apps.waitingroom.manage import actions, selectors
 from apps.waitingroom.models import Role, Zone, ZoneChange
 from apps.waitingroom.role_services import manager_set
@@ -72,6 +74,43 @@ def test_undoing_a_move_is_offered_to_who_may_move_it_back(desk: Desk) -> None:
         manager_set(actor=None, user=noor, role=Role.OWNER, app=app)
     assert offered(desk(Role.OWNER)) == set()
     assert offered(desk(None, "noor")) == {latest().pk}
+
+
+def test_an_undo_puts_no_zone_too_many_into_an_app(desk: Desk) -> None:
+    zone_make(app="shop")
+    other_changes(app="books", name="The Concert")
+    moved = latest()
+    full = "This app has 200 zones, as many as its owners may make. Ask whoever runs this site for more."
+    Zone.objects.bulk_create([Zone(zone_id=f"z{number}", name="Z", app="shop") for number in range(200)])
+    noor = person("noor")
+    for app in ("shop", "books", "toys"):
+        manager_set(actor=None, user=noor, role=Role.OWNER, app=app)
+    theirs, before = desk(None, "noor"), row().version
+    assert said(undo(theirs, moved)) == [full]
+    assert (row().app, row().name, row().version) == ("books", "The Concert", before)
+    other_changes(app="toys")
+    partly = said(undo(theirs, moved))[-1]  # for what it sets back the app matters no more
+    assert (partly.partition(":")[0], row().app) == ("Undone, but for what was changed again since", "toys")
+    assert row().name == "Concert"
+    other_changes(app="shop")
+    other_changes(app="books")
+    Zone.objects.filter(pk="z0").delete()
+    assert said(undo(theirs, latest()))[-1] == "Undone."
+    assert row().app == "shop"
+
+
+def test_who_runs_the_house_undoes_a_move_out_of_a_full_app(client: Client) -> None:
+    zone_make(app="shop")
+    other_changes(app="books")
+    Zone.objects.bulk_create([Zone(zone_id=f"z{number}", name="Z", app="shop") for number in range(200)])
+    client.force_login(operator_ensure(username="boss", password="a long enough pass"))
+    assert said(undo(client, latest())) == ["Undone."]
+    assert row().app == "shop"
+
+
+def test_what_made_the_zone_is_not_undone(desk: Desk) -> None:
+    services.zone_create(actor=None, zone_id="concert", name="Concert", per_minute=5, app="shop")
+    assert said(undo(desk(Role.OWNER), latest())) == ["This cannot be undone."]
 
 
 def test_a_plain_undo_takes_one_click_and_may_say_why(desk: Desk) -> None:

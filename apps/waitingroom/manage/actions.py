@@ -122,6 +122,9 @@ def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     if change.pk not in undoable(person(request), zone, role, [change]):
         refuse(person(request), zone.pk, "page", "role")
         raise NotAllowed("undoing this needs what doing it does")
+    if change.after.get("app") == zone.app and not _has_room(person(request), zone, change.before.get("app", "")):
+        messages.error(request, app_is_full())
+        return redirect("manage:zone", zone_id=zone.pk)
     version = request.POST.get("version", "")
     try:
         undone = change_undo(
@@ -187,12 +190,10 @@ def settings(request: HttpRequest, zone_id: str) -> HttpResponse:
     zone, _role = zone_for(person(request), zone_id, Action.EDIT)
     if request.method != "POST":
         return _settings_page(request, zone, SettingsForm.of(zone, "settings"))
-    within = apps_to_move_to(person(request), zone)
-    form = SettingsForm(request.POST, part="settings").for_apps(within)
+    form = SettingsForm(request.POST, part="settings").for_apps(apps_to_move_to(person(request), zone))
     if not form.is_valid():
         return _settings_page(request, zone, form, status=400)
-    moved = form.told().get("app", zone.app)
-    if moved not in ("", zone.app) and not (within is None or app_has_room(moved)):
+    if not _has_room(person(request), zone, form.told().get("app", zone.app)):
         form.add_error("app", app_is_full())
         return _settings_page(request, zone, form, status=400)
     try:
@@ -207,6 +208,11 @@ def settings(request: HttpRequest, zone_id: str) -> HttpResponse:
     else:
         messages.info(request, nothing_changed())
     return redirect("manage:zone", zone_id=zone.pk)
+
+
+def _has_room(user: User, zone: Zone, app: str) -> bool:
+    """Whether this zone is not one too many for the app, if somebody moves it there who may do that."""
+    return app in ("", zone.app) or apps_to_move_to(user, zone) is None or app_has_room(app)
 
 
 def _settings_page(
