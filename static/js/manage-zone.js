@@ -6,6 +6,7 @@
  */
 
 import { showNumber } from "./digits.js";
+import { ChangeList } from "./manage-changes.js";
 import { Course } from "./manage-chart.js";
 import { follow } from "./manage-link.js";
 import { config, figure, healthWords, mark, put, seconds, share, timeAt, timeOfDay } from "./manage-words.js";
@@ -23,6 +24,7 @@ const figures = Object.fromEntries(
   [...page.querySelectorAll("[data-figure]")].map((element) => [element.dataset.figure, element]),
 );
 const course = new Course(find("course"));
+const changeList = new ChangeList(find("changes"), { newest: config.newest, url: config.changesUrl });
 const forms = [...page.querySelectorAll("[data-deed]")];
 const korean = document.documentElement.lang === "ko";
 
@@ -37,7 +39,6 @@ course.load(history, rates, config.perMinute, config.at / 1000);
 // --- what the server says
 
 let shown = config.version;
-let newest = config.newest;
 let olderSince = null;
 
 function clearsAt(row, at) {
@@ -87,8 +88,7 @@ function told(frame) {
     put(page.querySelector(`[data-wait-of="${name}"]`), seconds(value));
   }
   if (frame.gates) showGates(frame.gates);
-  if (frame.changes) noteChanges(frame.changes);
-  renewList();
+  changeList.follow(frame.changes);
   if (frame.version !== shown) changed(frame);
   if (frame.changes) nameWho(frame);
 }
@@ -132,38 +132,6 @@ function showGates(gates) {
     put(item.querySelector("span"), fill(config.sockets, { n: figure(gate.sockets) }));
     put(item.querySelector("time"), timeOfDay(gate.seen_ms));
   });
-}
-
-const list = find("changes");
-const around = list.closest("section");
-let pending = ""; // what tells the list that is to come from the one that is shown; empty: none is to come
-
-function noteChanges(changes) {
-  const last = changes.length ? `${changes[0].id}:${changes.map((change) => change.undone_by)}` : "";
-  pending = last === newest ? "" : last;
-}
-
-/** Whether somebody points at the list, or is about to answer a question in it: no button may move under their hand. */
-const isInHand = () =>
-  around.matches(":hover") || list.matches(":focus-within") || list.querySelector("details[open]") !== null;
-
-/** The list as the server writes it: words, names, and the forms that undo. Tried with every frame until it may be. */
-async function renewList() {
-  if (!pending || isInHand()) return;
-  const asked = pending;
-  pending = "";
-  try {
-    const answer = await fetch(`${config.changesUrl}?part=1`);
-    if (!answer.ok) return;
-    const text = await answer.text();
-    if (isInHand()) pending ||= asked; // since it was asked for
-    else {
-      list.innerHTML = text;
-      newest = asked;
-    }
-  } catch {
-    pending ||= asked; // the next frame tries again
-  }
 }
 
 /** The zone has another version: say so, and let forms that nobody touched follow it. */
