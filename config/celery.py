@@ -35,6 +35,7 @@ app.conf.task_routes = {
 app.conf.beat_schedule = {
     "audience-sweep": {"task": "apps.audience.tasks.sweep", "schedule": 3.0, "options": {"expires": 3}},
     "audience-reindex": {"task": "apps.audience.tasks.reindex", "schedule": 30.0, "options": {"expires": 30}},
+    "audience-bans": {"task": "apps.audience.tasks.bans", "schedule": 30.0, "options": {"expires": 30}},
     "audience-reconcile": {"task": "apps.audience.tasks.reconcile", "schedule": 30.0, "options": {"expires": 30}},
     "waitingroom-evict": {"task": "apps.waitingroom.tasks.evict", "schedule": 30.0, "options": {"expires": 30}},
     "waitingroom-publish": {"task": "apps.waitingroom.tasks.publish", "schedule": 30.0, "options": {"expires": 30}},

@@ -16,7 +16,9 @@ from apps.operations.alert_kinds import KINDS, AlertKind
 from apps.operations.roles import ROLES
 from apps.realtime import close_codes
 from apps.streams.services import FEATURED_MAX
+from apps.waitingroom import outcomes
 from config.celery import app as celery
+from tests.load.__main__ import SCENARIOS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -81,6 +83,61 @@ def test_every_close_code_is_described() -> None:
     described = {int(code) for code in re.findall(r"^\| (\d{4}) \|", read("docs/api.md"), re.MULTILINE)}
     # The two are the protocol's own: a frame too large, a ping not answered.
     assert described == ours | {1009, 1011}
+
+
+# Reasons that are spelled elsewhere than where a socket is closed, by what stands there instead.
+PASSED_ON = {
+    "{outcome.refused}": {outcomes.CLEARED, outcomes.EVICTED, outcomes.SPENT},  # of a place, as a socket asks for it
+    "refusal.error": {"unknown_zone", "too_fast", "unavailable"},  # of zone_of and join in waitingroom/http.py
+    "token_{reason}": set(),  # found where a TokenError is raised
+    "{reason}": set(),  # handed on by `reject`
+}
+CLOSERS = {"reject", "close", "dismiss", "dismiss_stream"}
+
+
+def spelled(node: ast.expr, tree: ast.Module) -> set[str]:
+    """The texts that an expression may be, as far as they stand in this file."""
+    if isinstance(node, ast.Constant):
+        return {str(node.value)}
+    if isinstance(node, ast.JoinedStr):
+        return {ast.unparse(node)[2:-1]}
+    if isinstance(node, ast.IfExp):
+        return spelled(node.body, tree) | spelled(node.orelse, tree)
+    if isinstance(node, ast.Name):
+        given = [each for each in ast.walk(tree) if isinstance(each, ast.Assign)]
+        values = [each.value for each in given if ast.unparse(each.targets[0]) == node.id]
+        return {text for value in values for text in spelled(value, tree)}
+    return {ast.unparse(node)}
+
+
+def reasons() -> set[str]:
+    """The first word of every reason with which a socket is closed, from the syntax of whoever closes one."""
+    codes = {name for name in vars(close_codes) if name.isupper()} | {"code"}
+    texts, words = set(), set()
+    for file in (ROOT / "apps").rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            called = ast.unparse(call.func).rpartition(".")[2]
+            if called == "TokenError":
+                words |= {f"token_{word}" for word in spelled(call.args[0], tree)}
+            elif called in CLOSERS:
+                after_codes = (b for a, b in itertools.pairwise(call.args) if ast.unparse(a) in codes)
+                texts |= {text for argument in after_codes for text in spelled(argument, tree)}
+    for text in texts:
+        head = text.partition(":")[0]
+        words |= PASSED_ON.get(head, {head})
+    return words
+
+
+def test_every_reason_of_a_close_is_described() -> None:
+    rows = re.findall(r"^\| \d{4} \| (.+?) \|", read("docs/api.md"), re.MULTILINE)
+    assert {word for row in rows for word in re.findall(r"`(\w+)`", row)} == reasons()
+
+
+def test_every_benchmark_is_in_both_readmes_and_explained() -> None:
+    for page, head in (("README.md", "| scenario | what it measures |"), ("README.ko.md", "| 시나리오 | 재는 것 |")):
+        assert {name for name, _what in table(page, head)} == set(SCENARIOS)
+    assert set(SCENARIOS) <= set(re.findall(r"^## ([\w-]+)$", read("docs/capacity.md"), re.MULTILINE))
 
 
 def test_every_metric_is_described() -> None:

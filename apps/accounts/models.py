@@ -15,6 +15,8 @@ class User(AbstractUser):
     banned_at = models.DateTimeField(_("banned"), null=True, blank=True, editable=False)
     banned_until = models.DateTimeField(_("banned until"), null=True, blank=True, editable=False)
     ban_reason = models.CharField(_("reason of the ban"), max_length=200, blank=True, default="", editable=False)
+    # Set while a request is answered that came from elsewhere than ADMIN_ALLOWED_ADDRESSES: see house_addresses.py.
+    is_outside = False
     # Part of what a session is checked against: raising it ends all sessions, for good.
     sessions_ended = models.PositiveIntegerField(default=0, editable=False)
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from . import signals
 from .models import User
+from .viewers import is_like_an_id
 
 
 class BanRefused(Exception):
@@ -19,10 +20,15 @@ class BanRefused(Exception):
 
 
 def user_register(*, username: str, password: str, display_name: str = "") -> User:
-    """Create an ordinary account. A taken name is a ValidationError on `username`, also when two people race for it."""
+    """Create an ordinary account. A taken name is a ValidationError on `username`, also when two people race for it.
+
+    So is a name like the id of a viewer, which operators would take for the other.
+    """
     user = User(username=User.normalize_username(username), display_name=display_name.strip())
     user.set_password(password)
     user.clean_fields()
+    if is_like_an_id(user.username):
+        raise ValidationError({"username": _("This username is like a viewer's number. Choose another one.")})
     try:
         with transaction.atomic():
             user.save(force_insert=True)

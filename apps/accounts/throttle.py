@@ -27,6 +27,8 @@ LIMITS = {
     "sign-in": Limits(per_name=10, per_address=50),
     # Every sign-up has a name of its own.
     "sign-up": Limits(per_name=None, per_address=20),
+    # Of a zone's past, by who asks in place of an address: each may be a week of minutes.
+    "report": Limits(per_name=None, per_address=60),
 }
 
 

@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponseBase, parse_cookie
 BROWSER_COOKIE = "fullhouse_viewer"
 _YEAR_S = 365 * 24 * 3600
 _BROWSER_ID = re.compile(r"[0-9a-f]{32}")
+# What viewers are counted by. Nobody signs up with a name like that, in whatever case.
+VIEWER_ID = re.compile(r"u[0-9]{1,18}|a[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,11 @@ class ViewerIdentity:
     viewer_id: str
     browser_id: str
     is_new: bool
+
+
+def is_like_an_id(username: str) -> bool:
+    """Whether somebody with this name could be taken for another viewer."""
+    return VIEWER_ID.fullmatch(username.lower()) is not None
 
 
 def viewer_identity(request: HttpRequest) -> ViewerIdentity:

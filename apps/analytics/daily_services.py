@@ -13,6 +13,7 @@ from apps.audience.selectors import slices
 from apps.audience.sessions import SEOUL
 from apps.realtime import redis
 from apps.realtime.bulk import bulk_upsert, execute_repeatable
+from apps.realtime.clock import epoch_ms_of
 from apps.streams.models import Stream
 
 from . import daily_selectors as selectors
@@ -164,7 +165,7 @@ def statistics_keep(*, now: datetime.datetime, seconds: float = RUN_S) -> list[C
     except StatisticsBusy as error:
         logger.warning("statistics are left to the next run: %s", error)
         return None
-    redis.ask_now([store.made_put(_epoch_ms(now))])
+    redis.ask_now([store.made_put(epoch_ms_of(now))])
     today = now.astimezone(SEOUL).date()
     if redis.ask_now([store.visitors_looked()])[0] != today.isoformat().encode():
         visitors_expire(today=today)
@@ -176,7 +177,7 @@ def _keep(now: datetime.datetime, claim: Claim, end: float) -> list[Computed]:
     local = now.astimezone(SEOUL)
     today = local.date()
     margin_ms = int((settings.READER_LAG_TOLERATED_S + CHECK_EVERY_S + MARGIN_S) * 1000)
-    before_ms = _epoch_ms(now) - margin_ms
+    before_ms = epoch_ms_of(now) - margin_ms
     due = _due(local)
     past = [*days_between(_first(due, today), today - ONE_DAY)]
     made: list[Computed] = []
@@ -192,7 +193,7 @@ def _keep(now: datetime.datetime, claim: Claim, end: float) -> list[Computed]:
         _settle({one for one in due.changed if one[0] < today}, before_ms)  # streams that are gone
     made.append(_compute(today, None, now, claim))
     # It is due again once it is over, even if no worker runs in the hour after midnight.
-    redis.ask_now([store.days_touch([today], _epoch_ms(Day(today).end))])
+    redis.ask_now([store.days_touch([today], epoch_ms_of(Day(today).end))])
     return made
 
 
@@ -221,7 +222,3 @@ def _touch(left: Collection[Touched]) -> None:
 def _settle(done: Collection[Touched], before_ms: int) -> None:
     for part in slices(list(done), TOUCHED_PER_CALL):
         redis.ask_now([store.days_settle(part, before_ms)])
-
-
-def _epoch_ms(moment: datetime.datetime) -> int:
-    return int(moment.timestamp() * 1000)

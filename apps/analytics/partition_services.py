@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, connection
 
-from . import partition_store as store
+from . import partition_sql as sql
 from .metrics import PARTITION_UNPLACED, PARTITIONS_READY_UNTIL
 from .partitions import Layout, Partition, PlanError, Step, plan_make
 
@@ -28,20 +28,20 @@ class TableState:
 
     def statements(self) -> list[str]:
         """The SQL of the steps."""
-        return [store.statement(connection, self.layout, step) for step in self.steps]
+        return [sql.statement(connection, self.layout, step) for step in self.steps]
 
 
 def partitions_possible() -> bool:
     """Whether the database knows partitions."""
-    return store.has_partitions(connection)
+    return sql.has_partitions(connection)
 
 
 def table_state(layout: Layout, *, now: datetime.datetime, since: datetime.datetime | None = None) -> TableState:
     """How a table stands. PartitionsForeign, PlanError."""
-    existing = store.partitions_read(connection, layout)
-    if existing is None and (first := store.oldest(connection, layout)) is not None:
+    existing = sql.partitions_read(connection, layout)
+    if existing is None and (first := sql.oldest(connection, layout)) is not None:
         since = first if since is None else min(since, first)
-    unplaced = store.rows_unplaced(connection, layout, existing)
+    unplaced = sql.rows_unplaced(connection, layout, existing)
     return TableState(layout, existing, unplaced, plan_make(layout, existing, now=now, since=since))
 
 
@@ -55,11 +55,11 @@ def partitions_apply(
     """
     done: list[TableState] = []
     failures: list[str] = []
-    with store.locked(connection, wait_s=wait_s):
-        for layout in store.layouts():
+    with sql.locked(connection, wait_s=wait_s):
+        for layout in sql.layouts():
             try:
                 done.append(_table_apply(layout, now=now, since=since))
-            except (DatabaseError, store.PartitionsForeign, store.PartitionTooYoung, PlanError) as error:
+            except (DatabaseError, sql.PartitionsForeign, sql.PartitionTooYoung, PlanError) as error:
                 logger.exception("The partitions of %s could not be put right", layout.table)
                 failures.append(f"{layout.table}: {error}")
     if failures:
@@ -79,17 +79,17 @@ def _table_apply(layout: Layout, *, now: datetime.datetime, since: datetime.date
         )
     for step, text in zip(state.steps, state.statements(), strict=True):
         logger.info("%s", text)
-        store.step_execute(connection, layout, step)
-    ends = [one.until for one in store.partitions_read(connection, layout) or () if one.until is not None]
+        sql.step_execute(connection, layout, step)
+    ends = [one.until for one in sql.partitions_read(connection, layout) or () if one.until is not None]
     PARTITIONS_READY_UNTIL.labels(layout.table).set(max(ends).timestamp())
     return state
 
 
 def rows_expire(*, now: datetime.datetime) -> dict[str, int]:
     """A database without partitions: delete what is older than the retention; how many rows of each table went."""
-    limits = [(layout, layout.keep_from(now)) for layout in store.layouts()]
+    limits = [(layout, layout.keep_from(now)) for layout in sql.layouts()]
     return {
-        layout.table: store.rows_expire(connection, layout, before) for layout, before in limits if before is not None
+        layout.table: sql.rows_expire(connection, layout, before) for layout, before in limits if before is not None
     }
 
 
@@ -100,5 +100,5 @@ def past_keep(*, now: datetime.datetime) -> None:
         return
     try:
         partitions_apply(now=now)
-    except store.PartitionsBusy:
+    except sql.PartitionsBusy:
         logger.info("Another job is at the partitions")

@@ -19,6 +19,7 @@ from apps.audience import services as audience
 from apps.audience.selectors import LiveCounts, counts_live, counts_of, counts_recalled, live_ids, slices
 from apps.realtime import redis
 from apps.realtime.bulk import bulk_insert_ignore
+from apps.realtime.clock import epoch_ms, epoch_ms_of
 
 from . import snapshot_selectors as selectors
 from . import snapshot_store as store
@@ -203,14 +204,14 @@ def _write(mark_s: int) -> bool:
 def _fill(rows: Sequence[LiveCounts], mark: datetime.datetime) -> list[LiveCounts]:
     """Give recalled rows what is known to have been reached by then: figures that only grow were at least so high."""
     known = selectors.rows_before([row.stream_id for row in rows], mark)
-    day = seoul_date(_epoch_ms(mark))
+    day = seoul_date(epoch_ms_of(mark))
     filled = []
     for row in rows:
         peak, total, unique = row.peak, row.peak, row.current
         last = known.get(row.stream_id)
         if last is not None:
             peak, total = max(peak, last.peak), max(total, last.total)
-            if seoul_date(_epoch_ms(last.captured_at)) == day:
+            if seoul_date(epoch_ms_of(last.captured_at)) == day:
                 unique = max(unique, last.unique_today)
         filled.append(LiveCounts(row.stream_id, row.current, peak, max(total, peak), unique))
     return filled
@@ -224,7 +225,7 @@ def _brief_append(mark: datetime.datetime) -> None:
         by_mark[mark_after(stream.ended_at)].append(stream)
     for captured_at, streams in by_mark.items():
         # Of the day in which it ended. Redis may know more of it than the row, and the row more than a wiped Redis.
-        kept = counts_of([stream.stream_id for stream in streams], at_ms=_epoch_ms(captured_at) - 1)
+        kept = counts_of([stream.stream_id for stream in streams], at_ms=epoch_ms_of(captured_at) - 1)
         known = {counts.stream_id: counts for counts in kept}
         rows = []
         for stream in streams:
@@ -236,14 +237,10 @@ def _brief_append(mark: datetime.datetime) -> None:
 
 def _days_touch(mark: datetime.datetime) -> None:
     """The statistics of a day that is over were made without this snapshot: they are to be made again."""
-    now_ms = int(time.time() * 1000)
+    now_ms = epoch_ms()
     # That of a midnight also tells how high the peak of the day before it was.
-    if (day := seoul_date(_epoch_ms(mark) - 1)) < seoul_date(now_ms):
+    if (day := seoul_date(epoch_ms_of(mark) - 1)) < seoul_date(now_ms):
         redis.ask_now([days.days_touch([day], now_ms)])
-
-
-def _epoch_ms(moment: datetime.datetime) -> int:
-    return int(moment.timestamp() * 1000)
 
 
 def history_append(*, captured_at: datetime.datetime, rows: Sequence[LiveCounts]) -> None:

@@ -20,6 +20,7 @@ from apps.audience.selectors import past_waiting, slices
 from apps.audience.services import past_register
 from apps.realtime import redis
 from apps.realtime.bulk import bulk_upsert
+from apps.realtime.clock import epoch_ms
 
 from . import store
 from .daily import days_touched, seoul_date
@@ -80,7 +81,7 @@ def sessions_drain(
     if place is None:
         return None
     try:
-        run = _Run(str(place), taken_over_after_ms, now_ms or _now_ms(), place)
+        run = _Run(str(place), taken_over_after_ms, now_ms or epoch_ms(), place)
         return run.until(time.monotonic() + seconds)
     finally:
         redis.ask_now([store.drain_release(place)])
@@ -93,7 +94,7 @@ def sessions_bring_in(*, seconds: float = 60.0) -> None:
     Whoever writes one of them again later finds the row there.
     """
     past_register()
-    run = _Run("everything", 0, _now_ms(), None)
+    run = _Run("everything", 0, epoch_ms(), None)
     if not run.until(time.monotonic() + seconds).is_finished:
         raise SessionsWait("Sessions wait in Redis that cannot be written now; try again later.")
 
@@ -110,12 +111,8 @@ def lag_measure(*, now_ms: int | None = None) -> Waiting:
     """Set the metrics of what waits; and answer it."""
     waiting = past_waiting()
     SESSIONS_WAITING.set(waiting.records)
-    SESSION_LAG.set(max(0, (now_ms or _now_ms()) - waiting.since_ms) / 1000 if waiting.records else 0)
+    SESSION_LAG.set(max(0, (now_ms or epoch_ms()) - waiting.since_ms) / 1000 if waiting.records else 0)
     return waiting
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 @dataclass(slots=True)

@@ -73,11 +73,6 @@ def touched_read(reply: Sequence[bytes]) -> list[Touched]:
     return [(datetime.date.fromisoformat(day), int(stream_id) if stream_id else None) for day, _, stream_id in parts]
 
 
-def days_read(reply: Sequence[bytes]) -> list[datetime.date]:
-    """Of what `days_touched` answered, the days as a whole."""
-    return [day for day, stream_id in touched_read(reply) if stream_id is None]
-
-
 def _member(touched: Touched) -> str:
     day, stream_id = touched
     return day.isoformat() if stream_id is None else f"{day.isoformat()}:{stream_id}"

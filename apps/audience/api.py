@@ -12,12 +12,13 @@ from ninja.responses import Status
 from apps.accounts.rates import AddressRate
 from apps.accounts.viewers import remember_browser, viewer_identity
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.realtime.tokens import MAX_TOKEN_LENGTH, TokenError
 from apps.streams.api import ErrorOut, StreamId
 from apps.streams.passage import passage_give, passage_has
 from apps.streams.selectors import category_find, stream_find
 
-from . import selectors, store
+from . import house_store, selectors, store
 from .sessions import seoul_day
 from .tokens import TOKEN_SECONDS, viewer_token_make, viewer_token_renewable
 
@@ -80,10 +81,6 @@ class TokenOut(Schema):
     expires_in: int
 
 
-def _now_ms() -> int:
-    return int(time.time() * 1000)
-
-
 def _read(commands: list[redis.Command]) -> list[Any]:
     try:
         return selectors.read(commands)
@@ -92,7 +89,7 @@ def _read(commands: list[redis.Command]) -> list[Any]:
 
 
 def _category_id(slug: str) -> int:
-    known = _read([store.category_id(slug)])[0]
+    known = _read([house_store.category_id(slug)])[0]
     if known is not None:
         return int(known)
     # Redis only knows categories that had a live stream; the others are the database's to tell.
@@ -105,7 +102,7 @@ def _category_id(slug: str) -> int:
 @router.get("/streams/{stream_id}/viewers", response={200: ViewersOut, 404: ErrorOut, 422: ErrorOut, 503: ErrorOut})
 def stream_viewers(request: HttpRequest, stream_id: StreamId) -> ViewersOut:
     """Who watches this stream now: exact viewers, peak and visits; unique today is an estimate (0.81%)."""
-    at_ms = _now_ms()
+    at_ms = epoch_ms()
     figures, unique, trail = _read(
         [
             store.figures(stream_id),
@@ -135,17 +132,17 @@ def stream_viewers(request: HttpRequest, stream_id: StreamId) -> ViewersOut:
 
 @router.get("/rankings", response={200: RankingOut, 404: ErrorOut, 422: ErrorOut, 503: ErrorOut})
 def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> RankingOut:
-    """Live streams by viewers. The order is some seconds old at most, the figures are of this moment."""
+    """Live streams by viewers. The order is some seconds old at most, the figures are those of `at`."""
     category_id = None
     if chosen.category:
         category_id = _category_id(chosen.category)
-    members = _read([store.ranked(category_id, offset=chosen.offset, limit=chosen.limit)])[0]
+    members = _read([house_store.ranked(category_id, offset=chosen.offset, limit=chosen.limit)])[0]
     ids = [int(member) for member in members]
     if not ids:
-        return RankingOut(items=[], at=_now_ms())
-    words, *figures = _read([store.listings(ids), *map(store.figures, ids)])
+        return RankingOut(items=[], at=epoch_ms())
+    words, *figures = _read([house_store.listings(ids), *map(store.figures, ids)])
     live = [
-        (store.listing_read(stream_id, word), store.figures_of(reply).current)
+        (house_store.listing_read(stream_id, word), store.figures_of(reply).current)
         for stream_id, word, reply in zip(ids, words, figures, strict=True)
         if word is not None
     ]
@@ -161,7 +158,7 @@ def rankings(request: HttpRequest, chosen: Query[RankingFilter]) -> RankingOut:
         )
         for place, (listing, viewers) in enumerate(live, start=1)
     ]
-    return RankingOut(items=items, at=_now_ms())
+    return RankingOut(items=items, at=epoch_ms())
 
 
 @router.post(

@@ -14,12 +14,14 @@ from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.realtime.close_codes import NOT_FOUND
 from apps.realtime.metrics import REDIS_FAILURES, REJECTED
 
 from . import services, store
-from .edge import Edge, LocalStream, count_message, epoch_ms, text_message
+from .edge import Edge
 from .metrics import PUSHES, STALE
+from .seats import LocalStream, count_message, text_message
 
 logger = logging.getLogger(__name__)
 

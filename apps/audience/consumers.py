@@ -1,7 +1,6 @@
 """Sockets of the audience: parse, call the edge, send."""
 
 from typing import Any
-from urllib.parse import parse_qs
 
 from django.http import parse_cookie
 
@@ -12,15 +11,10 @@ from apps.realtime.outbox import Message
 from apps.realtime.tokens import TokenError
 
 from .directory import MAX_WATCHED
-from .edge import text_message
 from .runtime import AudienceRuntime, audience_runtime
+from .seats import text_message
 from .sessions import Session
 from .tokens import viewer_token_make, viewer_token_read
-
-
-def _query(scope: dict[str, Any], name: str) -> str:
-    values = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8).get(name, [""])
-    return values[0]
 
 
 def _cookie(scope: dict[str, Any], name: str) -> str:
@@ -63,7 +57,7 @@ class ViewerConsumer(_Returning):
         """Check the token against address and browser, then take a seat."""
         stream_id = self.scope["url_route"]["kwargs"]["stream_id"]
         try:
-            claims = viewer_token_read(token=_query(self.scope, "token"), browser_id=self._browser_id)
+            claims = viewer_token_read(token=self.query("token"), browser_id=self._browser_id)
         except ValueError as error:
             reason = error.reason if isinstance(error, TokenError) else "malformed"
             code = FORBIDDEN if reason == "foreign" else UNAUTHORIZED

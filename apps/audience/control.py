@@ -1,7 +1,7 @@
 """Control events: what one process has to tell all the others. They travel on the channel layer, one channel a process.
 
-An event may be lost (publish and subscribe promises nothing), so each is only the fast way: an ended stream is also
-seen at the next read, an announcement is also made at the next heartbeat.
+An event may be lost (publish and subscribe promises nothing), so each is only the fast way. The five there are, and how
+each is made good for: docs/decisions/0007-publish-subscribe-for-control-events.md.
 """
 
 import asyncio

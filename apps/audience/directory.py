@@ -11,12 +11,13 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.realtime.hub import push_to_all
 from apps.realtime.metrics import REDIS_FAILURES
 from apps.realtime.outbox import Message, Outbox
 
-from . import store
-from .edge import epoch_ms, text_message
+from . import house_store, store
+from .seats import text_message
 
 READ_EVERY_S = 1.0
 READ_TIMEOUT_S = 2.0
@@ -124,7 +125,7 @@ class DirectoryBoard:
 
     async def _read(self, stream_ids: list[int]) -> tuple[dict[int, int | None], int | None]:
         async with asyncio.timeout(READ_TIMEOUT_S):
-            replies = await redis.run([store.house(), *(store.figures(stream_id) for stream_id in stream_ids)])
+            replies = await redis.run([house_store.house(), *(store.figures(stream_id) for stream_id in stream_ids)])
         if error := redis.first_error(replies):
             raise error
         house, *of_streams = replies

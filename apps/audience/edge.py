@@ -9,24 +9,25 @@ lost or never heard comes back by itself.
 """
 
 import asyncio
-import json
 import logging
 import secrets
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.realtime.close_codes import GONE, REPLACED
 from apps.realtime.hub import BATCH, Hub
 from apps.realtime.metrics import REDIS_FAILURES
-from apps.realtime.outbox import Message, Outbox
+from apps.realtime.outbox import Message
 
 from . import store
 from .metrics import LATE_LEAVES_DROPPED, SESSIONS_HELD
+from .seats import LocalStream, count_message, text_message
+from .seats import Seat as Seat
 from .sessions import DRAIN_GRACE_MS, Session, owner_make, seoul_day
 from .store import Figures
 
@@ -37,78 +38,6 @@ FLUSH_DELAY_S = 0.04
 RETRY_DELAY_S = 1.0
 # Leaves that Redis could not be told of. Past this the oldest are dropped: the sessions fall silent within a minute.
 LEAVES_KEPT = 100_000
-
-NOTHING = Figures("", 0, 0, 0)
-
-
-class Seat(Protocol):
-    """A connection that watches a stream: the consumer, as the edge sees it."""
-
-    session: Session
-    outbox: Outbox
-
-    def dismiss(self, code: int, reason: str) -> None:
-        """Close the socket; the edge has let go of it already."""
-
-    def reconnect_message(self, within_ms: int) -> Message:
-        """What tells the tab to come back, with all that it needs to."""
-
-
-class LocalStream:
-    """One stream's viewers on this process."""
-
-    __slots__ = (
-        "announce_now",
-        "arrived",
-        "departed",
-        "in_doubt",
-        "known",
-        "pushed",
-        "pushed_at",
-        "seats",
-        "settling",
-        "stream_id",
-    )
-
-    def __init__(self, stream_id: int) -> None:
-        self.stream_id = stream_id
-        self.seats: dict[str, Seat] = {}  # by session id: the ledger
-        self.arrived: dict[str, Seat] = {}  # not told to Redis yet
-        self.departed: list[Session] = []  # the same
-        self.known = NOTHING  # the newest figures that Redis gave
-        self.pushed: Figures | None = None  # what the sockets were last sent
-        self.pushed_at = 0.0
-        self.announce_now = False  # Redis lost this stream: tell it everything again
-        self.in_doubt = False  # Redis does not know whether this stream is live: somebody asks the database
-        self.settling = False  # and is asking it now
-
-    @property
-    def is_idle(self) -> bool:
-        return not (self.seats or self.arrived or self.departed)
-
-
-def epoch_ms() -> int:
-    """Now, in ms since 1970."""
-    return int(time.time() * 1000)
-
-
-def text_message(content: dict[str, Any]) -> Message:
-    """An ASGI message, encoded once for all who will be sent it."""
-    return {"type": "websocket.send", "text": json.dumps(content, separators=(",", ":"))}
-
-
-def count_message(stream_id: int, figures: Figures, at_ms: int) -> Message:
-    """The figures of a stream as viewers get them."""
-    return text_message(
-        {
-            "type": "count",
-            "stream": stream_id,
-            "current": figures.current,
-            "peak": figures.peak,
-            "total": figures.total,
-            "at": at_ms,
-        }
-    )
 
 
 class Edge:

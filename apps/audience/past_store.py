@@ -25,7 +25,8 @@ from typing import Any
 from apps.realtime.lua import load_script
 from apps.realtime.redis import Command
 
-from .store import CATALOG, past_keys
+from .house_store import CATALOG
+from .store import past_keys
 
 _take = load_script(__package__, "take", prelude="record")
 _acknowledge = load_script(__package__, "acknowledge", prelude="record")

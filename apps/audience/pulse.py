@@ -12,13 +12,15 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.realtime.consumers import open_sockets
 from apps.realtime.metrics import REDIS_FAILURES
 
-from . import store
-from .edge import Edge, LocalStream, Seat, epoch_ms
+from . import house_store, store
+from .edge import Edge
 from .metrics import failures
 from .removals import Removals
+from .seats import LocalStream, Seat
 from .selectors import slices
 from .sessions import BEAT_EVERY_S, seoul_day
 
@@ -133,16 +135,16 @@ class Pulse:
             "sessions": self._edge.sessions_held(),
             "failures": failures(),
         }
-        report = store.server_report(server=self._edge.server, now_ms=epoch_ms(), about=about)
+        report = house_store.server_report(server=self._edge.server, now_ms=epoch_ms(), about=about)
         replies = await redis.run([*report, *self._removals.look()])
         if error := redis.first_error(replies):
             raise error
         self._removals.looked(replies[len(report) :])
-        if store.server_is_new(replies):
+        if house_store.server_is_new(replies):
             # Redis had not heard of this process: if it was wiped, everything of ours is gone with it.
             for stream in self._edge.streams.values():
                 stream.announce_now = True
 
     async def goodbye(self) -> None:
         """Take this process off the register, at once instead of after its silence."""
-        await redis.run(store.server_gone(self._edge.server))
+        await redis.run(house_store.server_gone(self._edge.server))

@@ -8,15 +8,15 @@ not registered counts for nothing: a dead server leaves no ghosts.
 """
 
 import dataclasses
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 
-from . import store
+from . import house_store, store
 from .control import tell_servers
 from .metrics import DRIFT, REPAIRS
 from .selectors import listings_live, read, slices
@@ -82,8 +82,8 @@ def audit_read(reply: list[Any]) -> Audit:
 
 def audience_reconcile(*, now_ms: int | None = None) -> Reconciled:
     """One pass over all live streams."""
-    at_ms = int(time.time() * 1000) if now_ms is None else now_ms
-    registered = {server.decode() for server in read([store.servers_since(at_ms - SERVER_SILENCE_MS)])[0]}
+    at_ms = epoch_ms() if now_ms is None else now_ms
+    registered = {server.decode() for server in read([house_store.servers_since(at_ms - SERVER_SILENCE_MS)])[0]}
     drift = asked = repaired = 0
     listings = listings_live()
     for part in slices(listings):
@@ -100,7 +100,7 @@ def audience_reconcile(*, now_ms: int | None = None) -> Reconciled:
     _forget_silent_servers(at_ms)
     DRIFT.set(drift)
     found = Reconciled(len(listings), drift, asked, repaired)
-    redis.ask_now([store.reconciled_put(at_ms=at_ms, **dataclasses.asdict(found))])
+    redis.ask_now([house_store.reconciled_put(at_ms=at_ms, **dataclasses.asdict(found))])
     return found
 
 
@@ -137,5 +137,5 @@ def _forget_dead_servers(stream_id: int, audit: Audit, registered: set[str], at_
 
 
 def _forget_silent_servers(at_ms: int) -> None:
-    silent = read([store.servers_silent(at_ms - store.PROCESS_KEPT_S * 1000)])[0]
-    redis.run_now([command for server in silent for command in store.server_gone(server.decode())])
+    silent = read([house_store.servers_silent(at_ms - store.PROCESS_KEPT_S * 1000)])[0]
+    redis.run_now([command for server in silent for command in house_store.server_gone(server.decode())])

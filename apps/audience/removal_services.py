@@ -5,7 +5,6 @@ Redis is written first and servers are told at once; each makes good for the los
 
 import datetime
 import logging
-import time
 from collections.abc import Sequence
 
 from django.utils import timezone
@@ -14,6 +13,7 @@ from redis.exceptions import RedisError
 from apps.accounts.models import User
 from apps.accounts.ports import REASON_BYTES, SocketsUnavailable
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 
 from . import removal_store
 from .control import tell_servers
@@ -23,10 +23,6 @@ logger = logging.getLogger(__name__)
 
 # Longer than any token that a viewer may hold when the ban comes, clocks that differ included.
 REMEMBERED_MS = (TOKEN_SECONDS + 300) * 1000
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 def _refused_until(user: User) -> int:
@@ -47,7 +43,7 @@ def _write(commands: Sequence[redis.Command]) -> bool:
 def viewer_ban(*, user: User) -> None:
     """Close the sockets of a banned user now, and refuse the tokens that are still good. Repeating changes nothing."""
     until_ms = _refused_until(user)
-    _write(removal_store.ban({user.viewer_id: until_ms}, now_ms=_now_ms()))
+    _write(removal_store.ban({user.viewer_id: until_ms}, now_ms=epoch_ms()))
     tell_servers({"type": "viewer.banned", "viewer": user.viewer_id, "until_ms": until_ms})
 
 
@@ -62,7 +58,7 @@ def bans_restate() -> int:
     now = timezone.now()
     recent = now - datetime.timedelta(milliseconds=REMEMBERED_MS)
     users = [user for user in User.objects.filter(banned_at__gte=recent) if user.is_banned]
-    redis.ask_now(removal_store.ban({user.viewer_id: _refused_until(user) for user in users}, now_ms=_now_ms()))
+    redis.ask_now(removal_store.ban({user.viewer_id: _refused_until(user) for user in users}, now_ms=epoch_ms()))
     return len(users)
 
 
@@ -72,7 +68,7 @@ def viewer_disconnect(*, viewer_id: str, stream_id: int | None, reason: str) -> 
     SocketsUnavailable if neither Redis nor the channel layer can be reached; nothing was closed then.
     """
     word = reason.replace("\n", " ").encode()[:REASON_BYTES].decode(errors="ignore").strip()
-    at_ms = _now_ms()
+    at_ms = epoch_ms()
     is_written = _write(removal_store.remove(viewer_id=viewer_id, stream_id=stream_id or 0, reason=word, at_ms=at_ms))
     event = {"type": "viewer.removed", "viewer": viewer_id, "stream": stream_id or 0, "reason": word, "at_ms": at_ms}
     if not tell_servers(event) and not is_written:

@@ -16,7 +16,7 @@ from typing import Any
 
 from apps.realtime.redis import Command
 
-from .store import pairs
+from .house_store import pairs
 
 BANNED = "live:{streams}:banned"
 REMOVED = "live:{streams}:removed"

@@ -8,11 +8,13 @@ before the word are closed, and a ban is a ban.
 from typing import Any
 
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.realtime.close_codes import REMOVED
 
 from . import removal_store
-from .edge import Edge, Seat, epoch_ms
+from .edge import Edge
 from .removal_store import Removal
+from .seats import Seat
 
 # How far back a process looks for what it may have missed: longer than it takes to notice that Redis was away.
 LOOK_BACK_MS = 60_000

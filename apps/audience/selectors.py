@@ -1,7 +1,6 @@
 """Every read of the live audience, for code outside of the event loop. The present is read from Redis alone."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,12 +8,14 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError, ResponseError
 
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.realtime.replicas import read_now
 
-from . import past_store, store
+from . import house_store, past_store, store
+from .house_store import Listing
 from .past_store import Waiting
 from .sessions import seoul_day
-from .store import Figures, Listing
+from .store import Figures
 
 logger = logging.getLogger(__name__)
 
@@ -83,17 +84,17 @@ def figures_many(stream_ids: Sequence[int]) -> dict[int, Figures]:
 
 def listings_live() -> list[Listing]:
     """The catalogue of live streams, in no order."""
-    return store.catalog_read(read([store.catalog()])[0])
+    return house_store.catalog_read(read([house_store.catalog()])[0])
 
 
 def ranking(*, category_id: int | None, offset: int, limit: int) -> list[int]:
     """Live streams by viewers as of the last sweep (some seconds)."""
-    return [int(member) for member in read([store.ranked(category_id, offset=offset, limit=limit)])[0]]
+    return [int(member) for member in read([house_store.ranked(category_id, offset=offset, limit=limit)])[0]]
 
 
 def house_viewers() -> int | None:
     """Viewers of all live streams as of the last sweep; None before the first."""
-    reply = read([store.house()])[0]
+    reply = read([house_store.house()])[0]
     return None if reply is None else int(reply)
 
 
@@ -113,7 +114,7 @@ def past_waiting() -> Waiting:
 
 def live_ids() -> list[int]:
     """The ids of all live streams, in no order."""
-    return [int(stream_id) for stream_id in read([store.catalog_ids()], redis_read=read_now)[0]]
+    return [int(stream_id) for stream_id in read([house_store.catalog_ids()], redis_read=read_now)[0]]
 
 
 def counts_live(*, at_ms: int | None = None) -> list[LiveCounts]:
@@ -122,7 +123,7 @@ def counts_live(*, at_ms: int | None = None) -> list[LiveCounts]:
     Read from replicas where there are any. A stream whose figures cannot be read is left out, and the log says so;
     CountsUnavailable if that is so of most.
     """
-    day = seoul_day(int(time.time() * 1000) if at_ms is None else at_ms)
+    day = seoul_day(epoch_ms() if at_ms is None else at_ms)
     return [counts for state, counts in _counts(live_ids(), day) if state != "ended"]
 
 

@@ -2,7 +2,6 @@
 
 import datetime
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,25 +12,22 @@ from redis.exceptions import RedisError
 
 from apps.realtime import redis
 from apps.realtime.bulk import bulk_upsert
+from apps.realtime.clock import epoch_ms
 from apps.streams.models import Stream, StreamStatus
 from apps.streams.services import stream_figures_raise
 
-from . import past_store, store
+from . import house_store, past_store, store
 from .control import tell_servers
+from .house_store import Listing
 from .metrics import EXPIRED, PAST_DROPPED
 from .models import CurrentViewers
 from .selectors import LiveCounts, listings_live, past_waiting, slices
 from .sessions import seoul_day
-from .store import Listing
 
 logger = logging.getLogger(__name__)
 
 # Of a snapshot's rows in one statement, which locks them until it is done.
 ROWS_PER_STATEMENT = 500
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 def _do(commands: Sequence[redis.Command]) -> list[Any]:
@@ -49,19 +45,19 @@ def _listing(stream: Stream) -> Listing:
 def stream_list(*, stream: Stream, previous_category_id: int | None = None) -> None:
     """Put a live stream into the catalogue and rankings, or renew what they say. Repeating changes nothing."""
     commands = [
-        store.open_(stream.pk),
-        *store.listing_put(_listing(stream)),
-        store.rank(None, {stream.pk: 0}, only_new=True),
-        store.rank(stream.category_id, {stream.pk: 0}, only_new=True),
+        store.live_mark(stream.pk),
+        *house_store.listing_put(_listing(stream)),
+        house_store.rank(None, {stream.pk: 0}, only_new=True),
+        house_store.rank(stream.category_id, {stream.pk: 0}, only_new=True),
     ]
     if previous_category_id not in (None, stream.category_id):
-        commands.append(store.unrank(previous_category_id, [stream.pk]))
+        commands.append(house_store.unrank(previous_category_id, [stream.pk]))
     _do(commands)
 
 
 def stream_close(*, stream_id: int, category_id: int) -> None:
     """The stream ended: nobody is present any more, servers close its sockets, the row gets its final figures."""
-    now_ms = _now_ms()
+    now_ms = epoch_ms()
     ended_at = Stream.objects.filter(pk=stream_id).values_list("ended_at", flat=True).first()
     # Redis may hear of it long after: nobody watched longer than the stream went on.
     ended_ms = now_ms if ended_at is None else min(now_ms, int(ended_at.timestamp() * 1000))
@@ -69,7 +65,7 @@ def stream_close(*, stream_id: int, category_id: int) -> None:
     peak, total = int(reply[0]), int(reply[1])
     waiting, dropped = past_store.ended_read(reply)
     _past_told({stream_id: waiting}, dropped)  # before it leaves the catalogue: past_store.py says why
-    _do(store.listing_drop(stream_id, category_id))
+    _do(house_store.listing_drop(stream_id, category_id))
     tell_servers({"type": "stream.ended", "stream": stream_id})
     stream_figures_raise(stream_id=stream_id, peak=peak, total=total)
     _snapshots_settle(CurrentViewers.objects.filter(pk=stream_id))
@@ -97,7 +93,7 @@ def _snapshots_settle(rows: QuerySet[CurrentViewers]) -> None:
 
 def _figures_restore(stream_ids: Sequence[int]) -> None:
     """Give a Redis that lost them the peak and visits of the last snapshot, as floors: what it has is never lowered."""
-    at_ms = _now_ms()
+    at_ms = epoch_ms()
     _do(
         [
             store.announce(
@@ -133,7 +129,7 @@ def catalog_rebuild() -> tuple[int, int]:
         stream_list(stream=live[listing.stream_id], previous_category_id=before.category_id if before else None)
     _figures_restore([listing.stream_id for listing in changed if listing.stream_id not in listed])
     for part in slices(list(wanted)):
-        _do([store.open_(stream_id) for stream_id in part])
+        _do([store.live_mark(stream_id) for stream_id in part])
     over = [listing for stream_id, listing in listed.items() if stream_id not in wanted]
     closed = 0
     for listing in over:
@@ -178,7 +174,7 @@ def audience_sweep(*, now_ms: int | None = None) -> int:
 
     Safe to run twice or late: silence is a time, and rankings are overwritten with what is true now.
     """
-    at_ms = _now_ms() if now_ms is None else now_ms
+    at_ms = epoch_ms() if now_ms is None else now_ms
     day, room = seoul_day(at_ms), _past_room()
     expired = house = 0
     for part in slices(listings_live()):
@@ -207,7 +203,7 @@ def audience_sweep(*, now_ms: int | None = None) -> int:
         house += sum(viewers.values())
         _past_told(waiting, dropped)
         rankings_set(listings=part, viewers=viewers)
-    _do([store.house_put(house)])
+    _do([house_store.house_put(house)])
     EXPIRED.inc(expired)
     return expired
 
@@ -219,17 +215,17 @@ def rankings_set(*, listings: Sequence[Listing], viewers: dict[int, int]) -> Non
         if listing.stream_id in viewers:
             for ranking in (None, listing.category_id):
                 scores[ranking][listing.stream_id] = viewers[listing.stream_id]
-    ranks = [store.rank(category_id, of_category) for category_id, of_category in scores.items()]
+    ranks = [house_store.rank(category_id, of_category) for category_id, of_category in scores.items()]
     # Read after the ranks are written: a stream that left the catalogue or its category meanwhile was put back by them,
     # and nothing else would take it out again.
-    words = _do([*ranks, store.listings([listing.stream_id for listing in listings])])[-1]
+    words = _do([*ranks, house_store.listings([listing.stream_id for listing in listings])])[-1]
     strays: dict[int | None, list[int]] = defaultdict(list)
     for listing, word in zip(listings, words, strict=True):
         if word is None:
             strays[None].append(listing.stream_id)
-        if word is None or store.listing_read(listing.stream_id, word).category_id != listing.category_id:
+        if word is None or house_store.listing_read(listing.stream_id, word).category_id != listing.category_id:
             strays[listing.category_id].append(listing.stream_id)
-    _do([store.unrank(category_id, stream_ids) for category_id, stream_ids in strays.items()])
+    _do([house_store.unrank(category_id, stream_ids) for category_id, stream_ids in strays.items()])
 
 
 def current_viewers_upsert(*, rows: Sequence[LiveCounts], captured_at: datetime.datetime) -> int:

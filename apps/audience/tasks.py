@@ -13,9 +13,14 @@ def sweep() -> None:
 
 @shared_task
 def reindex() -> None:
-    """Every half minute: the catalogue of live streams and the bans that servers know follow the database."""
-    removal_services.bans_restate()
+    """Every half minute: the catalogue of live streams follows the database."""
     services.catalog_rebuild()
+
+
+@shared_task
+def bans() -> None:
+    """Every half minute: the bans that servers know follow the database."""
+    removal_services.bans_restate()
 
 
 @shared_task

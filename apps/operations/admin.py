@@ -1,12 +1,9 @@
-"""Alerts in the admin: rules, channels with a test, and the history, which nobody writes by hand."""
+"""Alerts in the admin: rules, and the history, which nobody writes by hand. Channels: channel_admin.py."""
 
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,124 +12,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
+from unfold.views import ChangeList
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from apps.accounts.action_pages import action_page
+from apps.accounts.big_lists import BigChangeList, BigListAdmin
 
-from .alert_address import MAX_LENGTH, AddressRefused, address_parse, address_reach, address_seal
-from .alert_kinds import KINDS
-from .alert_sending import channel_test
+from . import channel_admin as channel_admin
+from .alert_kinds import NoticeState, facts_of
 from .alert_services import usual_add, usual_missing
 from .alert_texts import value_text
-from .models import AlertChannel, AlertEvent, AlertNotice, AlertRule
+from .models import AlertEvent, AlertNotice, AlertRule
 
 SEVERITY_LABELS = {"info": "info", "warning": "warning", "critical": "danger"}
-# What comes with another address.
-ADDRESS = ("sealed", "shown", "failures", "next_at")
-
-
-class SecretInput(UnfoldAdminTextInputWidget):
-    """A text that is typed in the open and never shown again."""
-
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        return super().get_context(name, None, {**(attrs or {}), "autocomplete": "off", "spellcheck": "false"})
-
-
-class AlertChannelForm(ModelForm):
-    """A channel, whose address comes in and never goes out."""
-
-    address = forms.CharField(
-        label=gettext_lazy("New address"),
-        max_length=MAX_LENGTH,
-        required=False,
-        strip=True,
-        widget=SecretInput,
-        help_text=gettext_lazy(
-            "The webhook's address as Slack or Teams shows it, or an Apprise address such as "
-            "mailtos://user:password@mail.example?to=ops@example.com. It is never shown again: "
-            "leave it empty to keep it."
-        ),
-    )
-
-    def clean_address(self) -> str:
-        """One that notices may be sent to; errors never repeat it."""
-        url: str = self.cleaned_data["address"]
-        if not url:
-            if self.instance.sealed:
-                return ""
-            raise ValidationError(_("Enter an address."))
-        try:
-            address = address_parse(url)
-            address_reach(address)
-        except AddressRefused as refusal:
-            raise ValidationError(str(refusal)) from refusal
-        self.instance.sealed, self.instance.shown = address_seal(url), address.shown
-        # What was wrong was wrong with another address.
-        self.instance.failures, self.instance.next_at = 0, None
-        return url
-
-
-@admin.register(AlertChannel)
-class AlertChannelAdmin(ModelAdmin):
-    """Who is told."""
-
-    form = AlertChannelForm
-    list_display = ("name", "shown", "language", "enabled", "how", "last_sent_at", "last_error", "last_error_at")
-    list_filter = ("enabled", "language")
-    search_fields = ("name",)
-    fields = ("name", "address", "shown", "language", "enabled", "last_sent_at", "last_error", "last_error_at")
-    readonly_fields = ("shown", "last_sent_at", "last_error", "last_error_at")
-    add_fields = ("name", "address", "language", "enabled")
-    actions = ("test_chosen",)
-    actions_submit_line = ("test_one",)
-
-    @display(
-        description=gettext_lazy("state"),
-        label={"works": "success", "fails": "danger", "unused": "info"},
-    )
-    def how(self, obj: AlertChannel) -> tuple[str, str]:
-        if obj.failures:
-            return "fails", _("fails")
-        return ("works", _("works")) if obj.last_sent_at else ("unused", _("nothing sent yet"))
-
-    def get_fields(self, request: HttpRequest, obj: AlertChannel | None = None) -> tuple[str, ...]:
-        return self.fields if obj else self.add_fields
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """With the test, too, which the theme shows beside what is there already only."""
-        shown = {"actions_submit_line": self.get_actions_submit_line(request, 0)}
-        return super().add_view(request, form_url, {**(extra_context or {}), **shown})
-
-    def save_model(self, request: HttpRequest, obj: AlertChannel, form: ModelForm, change: bool) -> None:
-        if not change:
-            super().save_model(request, obj, form, change)
-            return
-        # Only what the form decides: notices may have been sent since it was read.
-        obj.save(update_fields=["name", "language", "enabled", *(ADDRESS if form.cleaned_data["address"] else ())])
-        if any(each.action_name in request.POST for each in self.get_actions_submit_line(request, str(obj.pk))):
-            self.test_one(request, obj)
-
-    @action(description=gettext_lazy("Save and send a test notice"), permissions=["change"])
-    def test_one(self, request: HttpRequest, obj: AlertChannel) -> None:
-        """Send one, once the channel is saved: nobody is to wait for a row while an endpoint thinks."""
-        transaction.on_commit(partial(self._test, request, obj))
-
-    def _test(self, request: HttpRequest, obj: AlertChannel) -> None:
-        error = channel_test(obj)
-        self.log_change(request, obj, _("Test notice sent.") if error is None else _("Test notice not taken."))
-        if error is None:
-            self.message_user(request, _("%(name)s took the test notice.") % {"name": obj}, messages.SUCCESS)
-        else:
-            text = _("%(name)s did not take the test notice: %(error)s") % {"name": obj, "error": error}
-            self.message_user(request, text, messages.ERROR)
-
-    @action(description=gettext_lazy("Send a test notice through the chosen channels"), permissions=["change"])
-    def test_chosen(self, request: HttpRequest, queryset: QuerySet[AlertChannel]) -> None:
-        """One after the other."""
-        for channel in queryset:
-            self.test_one(request, channel)
 
 
 @admin.register(AlertRule)
@@ -267,18 +159,35 @@ class IsOpen(admin.SimpleListFilter):
         return queryset if chosen is None else queryset.filter(closed_at__isnull=chosen == "yes")
 
 
+class AlertEventChangeList(BigChangeList):
+    """A page of alerts with their notices, counted for those on the page."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        events: list[Any] = list(self.result_list)
+        sent = Count("pk", filter=Q(state=NoticeState.SENT))
+        notices = AlertNotice.objects.filter(event__in=[event.pk for event in events]).order_by()
+        counted = notices.values_list("event").annotate(sent=sent, made=Count("pk"))
+        told = {event: counts for event, *counts in counted}
+        for event in events:
+            event.told = told.get(event.pk, [0, 0])
+        self.result_list = events
+
+
 @admin.register(AlertEvent)
-class AlertEventAdmin(ReadOnly, ModelAdmin):
+class AlertEventAdmin(ReadOnly, BigListAdmin):
     """What happened."""
 
-    list_display = (
-        *("opened_at", "closed_at", "rule_name", "kind", "shown_severity", "where", "last", "worst", "notices_told"),
-    )
+    # The figure's words say of which kind it is.
+    list_display = ("opened_at", "closed_at", "rule_name", "shown_severity", "where", "last", "worst", "notices_told")
     list_display_links = ("opened_at", "rule_name")
     list_filter = (IsOpen, "kind", "severity", "opened_at", "rule")
-    search_fields = ("subject", "place", "place_ko", "rule_name")
-    show_full_result_count = False
-    list_per_page = 50
+    # With any filter this order is an index's; by another column the whole history would have to be sorted.
+    sortable_by = ("opened_at",)
+    search_fields = ("^subject", "^place", "^place_ko", "^rule_name")
+    search_help_text = gettext_lazy("Beginning of a zone's id or name, of a server, a job or a rule; or a number.")
     ordering = ("-opened_at", "-id")
     fields = (
         "rule_name", "kind", "severity", "subject", "where",
@@ -286,12 +195,8 @@ class AlertEventAdmin(ReadOnly, ModelAdmin):
     )  # fmt: skip
     inlines = (AlertNoticeInline,)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertEvent]:
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(sent=Count("notices", filter=Q(notices__state="sent")), made=Count("notices"))
-        )
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AlertEventChangeList
 
     @display(description=gettext_lazy("severity"), ordering="severity", label=SEVERITY_LABELS)
     def shown_severity(self, obj: AlertEvent) -> tuple[str, str]:
@@ -307,13 +212,15 @@ class AlertEventAdmin(ReadOnly, ModelAdmin):
 
     @display(description=gettext_lazy("last value"))
     def last(self, obj: AlertEvent) -> str:
-        return f"{KINDS[obj.kind].figure}: {value_text(obj.kind, obj.last_value)}"
+        if obj.is_gone:  # which is no figure, least of all a good one
+            return _("not there any more")
+        return f"{facts_of(obj.kind).figure}: {value_text(obj.kind, obj.last_value)}"
 
     @display(description=gettext_lazy("worst value"))
     def worst(self, obj: AlertEvent) -> str:
         return value_text(obj.kind, obj.worst_value)
 
     @display(description=gettext_lazy("notices sent"))
-    def notices_told(self, obj: AlertEvent) -> str:
-        counted = cast(Any, obj)
-        return f"{counted.sent}/{counted.made}"
+    def notices_told(self, obj: Any) -> str:
+        sent, made = obj.told
+        return f"{sent}/{made}"

@@ -16,7 +16,7 @@ MOST_COUNTED = 99
 
 
 def icon(request: HttpRequest) -> str:
-    """The mark in a browser's tab."""
+    """The mark, in a browser's tab and over the menu."""
     return static("img/mark.svg")
 
 

@@ -38,6 +38,8 @@ OPTIONS = frozenset(
         *("api-version", "sp", "sv", "sig", "pa", "route", "wrap"),
     )
 )
+# IPv6 addresses that lead to the IPv4 address in their last bits: translators of networks without IPv4.
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Put before a name, for json: a header, a parameter, a field of its own.
 MARKS = "+-:"
 SECRETS = 4  # shorter parts of an address are no secrets, and taking them out would make a text unreadable
@@ -98,12 +100,22 @@ def address_reach(address: Address) -> None:
         except (OSError, UnicodeError) as error:
             raise AddressRefused(_("There is no such host: %(host)s") % {"host": host}) from error
         for text in found:
-            place = ipaddress.ip_address(str(text).partition("%")[0])
-            if not place.is_global or place.is_multicast:
+            if not _is_public(str(text).partition("%")[0]):
                 raise AddressRefused(
                     _("%(host)s is not a public host; whoever runs this site may allow it in ALERT_INTERNAL_HOSTS.")
                     % {"host": host}
                 )
+
+
+def _is_public(text: str) -> bool:
+    """Whether an address is a public one, and so is the one that it may stand for."""
+    place = ipaddress.ip_address(text)
+    if not place.is_global or place.is_multicast:
+        return False
+    if isinstance(place, ipaddress.IPv4Address):
+        return True
+    inside = ipaddress.IPv4Address(int(place) & 0xFFFFFFFF) if place in NAT64 else place.sixtofour or place.ipv4_mapped
+    return inside is None or _is_public(str(inside))
 
 
 # --- keeping ----------------------------------------------------------------------------------------------------------

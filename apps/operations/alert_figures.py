@@ -4,50 +4,43 @@ A source that cannot be read gives None, which is not the same as a figure that 
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db.models import Max, Min
 from redis.exceptions import RedisError
 
+from apps.audience import house_store as audience_store
 from apps.audience import selectors as audience
-from apps.audience import store as audience_store
 from apps.audience.models import CurrentViewers
 from apps.realtime import redis
 from apps.streams.models import Stream, StreamStatus
 from apps.waitingroom import board_store
-from apps.waitingroom import store as line_store
-from apps.waitingroom.models import Zone, ZoneMode
-from apps.waitingroom.selectors import slices
+from apps.waitingroom.models import Zone
 
-from .alert_kinds import KINDS, AlertKind
-from .alert_memory import Memory, errors_a_minute, stillness
+from .alert_jobs import Jobs, job_readings, jobs_look
+from .alert_kinds import AlertKind, facts_of
+from .alert_lines import ZoneLine, lines_of, zone_reading
+from .alert_memory import Memory, errors_a_minute
+from .alert_readings import Reading
+from .alert_sources import source_readings
 from .metrics import UNREAD
 from .models import AlertRule
 
 logger = logging.getLogger(__name__)
 
-# A wait without end, such as that of a paused zone, is told as a day.
-ENDLESS_S = 86_400.0
 # What reconciliation found longer ago than this says nothing of now: it passes every half minute.
 DRIFT_GOOD_MS = 180_000
 # A server process that has been silent for longer is off the register.
 SERVERS_KEPT_MS = 600_000
 HOUSE = ""
-CALLING = (ZoneMode.OPEN, ZoneMode.QUEUE_ALL)
+# What a rule of the kind UNREAD asks for all of.
+SOURCES = {AlertKind.LINE, AlertKind.DRIFT, AlertKind.SILENT, AlertKind.JOB}
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneLine:
-    """A zone and how its line stands; `line` is None if that could not be read."""
-
-    zone: Zone
-    line: line_store.LineStatus | None
-    entered: int  # in the last whole minute of the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +67,60 @@ class House:
     drift: float | None = None
     snapshot_age_s: float | None = None
     servers: list[Server] | None = None
+    jobs: Jobs | None = None
+    is_redis_away: bool = False  # somebody was asked, and did not answer
+    broken: tuple[str, ...] = ()  # kinds of which what was read could not be understood
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One subject's figure now, None if unknown; where that is, in words; and what to remember of it."""
+@dataclass(slots=True)
+class _Reader:
+    """Reads figures, each by itself, and writes down which could not be read."""
 
-    value: float | None
-    place: str = ""
-    place_ko: str = ""
-    memory: Memory | None = field(default=None)
+    away: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    def known(self, kind: str, read: Callable[[], T | None]) -> T | None:
+        """What this reads; None if it cannot."""
+        found = None
+        try:
+            found = read()
+        except (RedisError, OSError, audience.CountsUnavailable) as error:
+            logger.warning("Figures for alerts of kind %s cannot be read: %s", kind, error)
+            self.away.append(kind)
+        except Exception:  # such as what another release wrote: other figures are looked at all the same
+            logger.exception("Figures for alerts of kind %s cannot be understood", kind)
+            self.broken.append(kind)
+        if found is None:
+            UNREAD.labels(kind).inc()
+        return found
 
 
-def house_read(*, kinds: Collection[str], now_ms: int) -> House:
-    """Read what rules of these kinds look at."""
+def house_read(*, kinds: Collection[str], now_ms: int | None = None) -> House:
+    """Read what rules of these kinds look at: now, by the clock of Redis if it can be asked, or as of another moment.
+
+    Clocks of workers do not matter so. Those of web servers do: their reports have moments of their own.
+    """
+    wanted = set(kinds) | (SOURCES if AlertKind.UNREAD in kinds else set())
+    is_about_zones = any(facts_of(kind).is_of_zones for kind in wanted)
+    reader = _Reader()
+    board = reader.known("zone", lambda: _board(now_ms)) if is_about_zones or now_ms is None else None
+    if now_ms is None:
+        now_ms = int(time.time() * 1000) if board is None else board.now_ms
+    at_ms = now_ms
+
+    def known(kind: AlertKind, read: Callable[[], T | None], *others: AlertKind) -> T | None:
+        named = next((each for each in (kind, *others) if each in wanted), None)
+        return None if named is None else reader.known(named, read)
+
     return House(
-        now_ms,
-        zones=_zones(now_ms) if any(KINDS[kind].is_of_zones for kind in kinds) else None,
-        drift=_known(AlertKind.DRIFT, kinds, lambda: _drift(now_ms)),
-        snapshot_age_s=_known(AlertKind.LATE, kinds, lambda: _snapshot_age_s(now_ms)),
-        servers=(
-            _known(AlertKind.SILENT, kinds, lambda: _servers(now_ms))
-            if AlertKind.SILENT in kinds
-            else _known(AlertKind.ERRORS, kinds, lambda: _servers(now_ms))
-        ),
+        at_ms,
+        zones=_lines(board) if is_about_zones and board is not None else None,
+        drift=known(AlertKind.DRIFT, lambda: _drift(at_ms)),
+        snapshot_age_s=known(AlertKind.LATE, lambda: _snapshot_age_s(at_ms)),
+        servers=known(AlertKind.SILENT, lambda: _servers(at_ms), AlertKind.ERRORS),
+        jobs=known(AlertKind.JOB, lambda: jobs_look(at_ms)),
+        is_redis_away=bool(reader.away),
+        broken=tuple(reader.broken),
     )
 
 
@@ -107,101 +130,57 @@ def readings(rule: AlertRule, house: House, memories: Mapping[str, Memory | None
         if house.zones is None:
             return None
         return {
-            each.zone.pk: _zone_reading(rule.kind, each, memories.get(each.zone.pk), house.now_ms)
+            each.zone.pk: zone_reading(rule.kind, each, memories.get(each.zone.pk), house.now_ms)
             for each in house.zones
             if (not rule.zone_id or each.zone.pk == rule.zone_id) and (not rule.app or each.zone.app == rule.app)
         }
-    if rule.kind == AlertKind.DRIFT:
-        return None if house.drift is None else {HOUSE: Reading(house.drift)}
-    if rule.kind == AlertKind.LATE:
-        return None if house.snapshot_age_s is None else {HOUSE: Reading(house.snapshot_age_s)}
-    if house.servers is None:
-        return None
-    if rule.kind == AlertKind.ERRORS:
-        totals = {server.name: server.failures for server in house.servers}
-        memory, rate = errors_a_minute(memories.get(HOUSE), totals=totals, now_ms=house.now_ms)
+    match rule.kind:
+        case AlertKind.DRIFT:
+            return None if house.drift is None else {HOUSE: Reading(house.drift)}
+        case AlertKind.LATE:
+            return None if house.snapshot_age_s is None else {HOUSE: Reading(house.snapshot_age_s)}
+        case AlertKind.JOB:
+            return None if house.jobs is None else job_readings(house.jobs, memories, house.now_ms)
+        case AlertKind.UNREAD:
+            are_adrift = None if house.zones is None else any(each.is_adrift for each in house.zones)
+            is_measured = None if house.is_redis_away else house.drift is not None
+            return source_readings(
+                is_redis_away=house.is_redis_away,
+                are_lines_adrift=are_adrift,
+                is_drift_measured=is_measured,
+                memories=memories,
+                now_ms=house.now_ms,
+            )
+        case AlertKind.ERRORS | AlertKind.SILENT:
+            return None if house.servers is None else _of_servers(rule.kind, house.servers, memories, house.now_ms)
+    logger.warning("Rule %s is of the kind %r, which this release does not know", rule.pk, rule.kind)
+    return None
+
+
+def _of_servers(
+    kind: str, servers: list[Server], memories: Mapping[str, Memory | None], now_ms: int
+) -> dict[str, Reading]:
+    if kind == AlertKind.ERRORS:
+        totals = {server.name: server.failures for server in servers}
+        memory, rate = errors_a_minute(memories.get(HOUSE), totals=totals, now_ms=now_ms)
         return {HOUSE: Reading(rate, memory=memory)}
     return {
-        server.name: Reading(max(0.0, (house.now_ms - server.heard_ms) / 1000), server.place, server.place)
-        for server in house.servers
+        server.name: Reading(max(0.0, (now_ms - server.heard_ms) / 1000), server.place, server.place)
+        for server in servers
     }
 
 
-# --- zones ------------------------------------------------------------------------------------------------------------
+def _board(now_ms: int | None) -> board_store.Board:
+    return board_store.board_read(redis.ask_now([board_store.board_look(gates=True, now_ms=now_ms)])[0])
 
 
-def _zone_reading(kind: str, each: ZoneLine, memory: Memory | None, now_ms: int) -> Reading:
-    zone, line = each.zone, each.line
-    place = f"{zone.name} ({zone.pk})"
-    place_ko = f"{zone.name_ko or zone.name} ({zone.pk})"
-    if line is None:
-        return Reading(None, place, place_ko, memory)
-    if kind == AlertKind.LINE:
-        return Reading(line.waiting, place, place_ko)
-    is_yet_to_open = zone.opens_at is not None and zone.opens_at.timestamp() * 1000 > now_ms
-    if is_yet_to_open:  # everybody waits for that, and knows it
-        return Reading(0.0, place, place_ko)
-    if kind == AlertKind.STILL:
-        memory, still_s = stillness(memory, epoch=line.epoch, front=line.front, waiting=line.waiting, now_ms=now_ms)
-        return Reading(still_s, place, place_ko, memory)
-    value = _wait_s(zone, line) if kind == AlertKind.WAIT else _unused_percent(zone, line, each.entered)
-    return Reading(value, place, place_ko)
-
-
-def _wait_s(zone: Zone, line: line_store.LineStatus) -> float:
-    """For how long who joins the end now waits, at N a minute."""
-    if not line.waiting:
-        return 0.0
-    if zone.mode not in CALLING or not zone.per_minute:
-        return ENDLESS_S
-    return min(ENDLESS_S, line.waiting * 60 / zone.per_minute)
-
-
-def _unused_percent(zone: Zone, line: line_store.LineStatus, entered: int) -> float:
-    """How much of N nobody used in the last whole minute, though enough people waited to use all of it."""
-    unused = zone.per_minute - entered
-    if zone.mode not in CALLING or unused <= 0 or line.waiting < unused:
-        return 0.0
-    return 100 * unused / zone.per_minute
-
-
-def _zones(now_ms: int) -> list[ZoneLine]:
-    minute = now_ms // 60_000 - 1
-    found = []
-    for part in slices(list(Zone.objects.all())):
-        commands = [c for zone in part for c in (line_store.status(zone.pk), line_store.stats(zone.pk, minute))]
-        replies = _run(commands)
-        for zone, status, stats in zip(part, replies[::2], replies[1::2], strict=True):
-            if isinstance(status, Exception) or isinstance(stats, Exception):
-                UNREAD.labels("zone").inc()
-                found.append(ZoneLine(zone, None, 0))
-            else:
-                entered = line_store.stats_read(stats).entries
-                found.append(ZoneLine(zone, line_store.status_read(status), entered))
-    return found
-
-
-def _run(commands: list[redis.Command]) -> list[Any]:
-    try:
-        return redis.run_now(commands)
-    except (RedisError, OSError) as error:
-        return [error] * len(commands)
+def _lines(board: board_store.Board) -> list[ZoneLine]:
+    lines = lines_of(Zone.objects.all(), board)
+    UNREAD.labels("zone").inc(sum(each.is_adrift for each in lines))
+    return lines
 
 
 # --- the house --------------------------------------------------------------------------------------------------------
-
-
-def _known(kind: str, kinds: Collection[str], read: Callable[[], T | None]) -> T | None:
-    if kind not in kinds:
-        return None
-    try:
-        found = read()
-    except (RedisError, OSError, audience.CountsUnavailable) as error:
-        logger.warning("Figures for alerts of kind %s cannot be read: %s", kind, error)
-        found = None
-    if found is None:
-        UNREAD.labels(kind).inc()
-    return found
 
 
 def _drift(now_ms: int) -> float | None:

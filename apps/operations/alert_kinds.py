@@ -18,6 +18,8 @@ class AlertKind(models.TextChoices):
     DRIFT = "drift", _("Viewer counts drift from what servers hold")
     LATE = "late", _("The five-minute snapshot is late")
     SILENT = "silent", _("A server has stopped reporting")
+    JOB = "job", _("A periodic job is late or fails")
+    UNREAD = "unread", _("What alerts look at cannot be read")
 
 
 class Severity(models.TextChoices):
@@ -49,7 +51,7 @@ class KindFacts:
     """What a kind measures. `recovery` is the share of the limit at which trouble is over."""
 
     figure: Any  # what the number is, for people
-    unit: str  # people | seconds | percent | errors | sessions
+    unit: str  # people | seconds | percent | errors | sessions; "" for a plain number
     limit: float  # when the rule says none
     hold_s: int  # the same
     recovery: float = 0.8
@@ -65,4 +67,16 @@ KINDS: dict[str, KindFacts] = {
     AlertKind.DRIFT: KindFacts(_("sessions counted too many or too few"), "sessions", 50, 120),
     AlertKind.LATE: KindFacts(_("age of the last snapshot"), "seconds", 420, 0),
     AlertKind.SILENT: KindFacts(_("last heard of before"), "seconds", 30, 0),
+    AlertKind.JOB: KindFacts(_("late or failing for"), "seconds", 60, 0),
+    AlertKind.UNREAD: KindFacts(_("could not be read for"), "seconds", 60, 0),
 }
+
+
+def facts_of(kind: str) -> KindFacts:
+    """What a kind measures; of one that another release knows, a plain number."""
+    return KINDS.get(kind) or KindFacts(kind, "", 0, 0)
+
+
+def kind_words(kind: str) -> str:
+    """The kind, for people; as it is written if another release knows it."""
+    return str(AlertKind(kind).label) if kind in KINDS else kind

@@ -1,10 +1,13 @@
-"""Figures that need to know how it was before: how long a front has stood still, and errors a minute. Pure.
+"""Figures that need to know how it was before: how long a front has stood still, errors a minute, how long anything has
+been so. Pure.
 
 What is to be remembered goes out and comes back as JSON, with the subject's watch.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+from .alerts import GAP_MS
 
 MINUTE_MS = 60_000
 # For so long the count of a process that does not report is kept, in case it was only away.
@@ -55,3 +58,16 @@ def errors_a_minute(memory: Memory | None, *, totals: Mapping[str, int], now_ms:
     elapsed_ms = max(now_ms - points[0][0], MINUTE_MS)
     rate = (points[-1][1] - points[0][1]) * MINUTE_MS / elapsed_ms
     return {"known": known, "points": points}, rate
+
+
+def lasting(memory: Memory | None, *, what: str | None, now_ms: int) -> tuple[Memory | None, float]:
+    """For how many seconds the same has been the matter; 0 if nothing is (None).
+
+    After a time in which nobody looked it begins anew.
+    """
+    if what is None:
+        return None, 0.0
+    since_ms = now_ms
+    if memory is not None and memory["what"] == what and now_ms - memory["at_ms"] <= GAP_MS:
+        since_ms = min(memory["since_ms"], now_ms)
+    return {"what": what, "since_ms": since_ms, "at_ms": now_ms}, (now_ms - since_ms) / 1000

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from django.db import connections, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from .alert_delivery import ERROR_KEPT, DeliveryFailed, deliver
 from .alert_kinds import NoticeState
@@ -24,7 +25,7 @@ from .models import AlertChannel, AlertNotice
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 6
-# After the first failure, the second, and so on; the last for all later ones. In all an hour and a half.
+# After the first failure, the second, and so on; the last for all later ones: 80 minutes until the sixth attempt.
 RESTS_S = (15, 60, 240, 900, 3_600)
 # Longer than a delivery may take; see alert_delivery.SEND_S.
 CLAIM_S = 60
@@ -59,10 +60,22 @@ def _send_beside() -> None:
 def channels_send(*, now: datetime | None = None) -> int:
     """Send what waits to every channel that is not resting; to how many channels a message was sent or tried."""
     at = now or timezone.now()
+    _give_up(at)
     tried = 0
     for channel_id in _due(at).order_by("failures", "pk").values_list("pk", flat=True):
         tried += _channel_send(channel_id, now or timezone.now())
     return tried
+
+
+def _give_up(at: datetime) -> None:
+    """What is as old as KEPT_S is news no more, whatever became of its channel: it may be gone, or out of use.
+
+    Looked up first: a search that writes would lock rows on its way that an evaluation is writing.
+    """
+    is_old = AlertNotice.objects.filter(state=NoticeState.WAITING, made_at__lt=at - timedelta(seconds=KEPT_S))
+    while old := list(is_old.values_list("pk", flat=True)[:NOTICES_AT_ONCE]):
+        gone = AlertNotice.objects.filter(pk__in=old, state=NoticeState.WAITING).update(state=NoticeState.GIVEN_UP)
+        NOTICES.labels("given_up").inc(gone)
 
 
 def _due(at: datetime) -> QuerySet[AlertChannel]:
@@ -79,8 +92,6 @@ def _claim(channel_id: int, at: datetime) -> tuple[AlertChannel, list[AlertNotic
         if not _due(at).filter(pk=channel_id).update(busy_until=at + timedelta(seconds=CLAIM_S)):
             return None
         waiting = AlertNotice.objects.filter(channel=channel_id, state=NoticeState.WAITING)
-        too_old = waiting.filter(made_at__lt=at - timedelta(seconds=KEPT_S))
-        NOTICES.labels("given_up").inc(too_old.update(state=NoticeState.GIVEN_UP))
         notices = list(waiting.select_related("event").order_by("pk")[:NOTICES_AT_ONCE])
         AlertNotice.objects.filter(pk__in=[notice.pk for notice in notices]).update(attempts=F("attempts") + 1)
     return AlertChannel.objects.get(pk=channel_id), notices
@@ -94,7 +105,12 @@ def _channel_send(channel_id: int, at: datetime) -> bool:
     if not notices:
         AlertChannel.objects.filter(pk=channel.pk).update(busy_until=None)
         return False
-    error = _try(channel, message_of(notices, language=channel.language))
+    try:
+        message = message_of(notices, language=channel.language)
+    except Exception:  # of what another release wrote: other channels are not to wait for it
+        logger.exception("Notices to %s cannot be put into words", channel.name)
+        message = None
+    error = _try(channel, message) if message is not None else _("The notices cannot be put into words.")
     mine = AlertNotice.objects.filter(pk__in=[notice.pk for notice in notices])
     if error is None:
         mine.update(state=NoticeState.SENT, sent_at=timezone.now(), last_error="")

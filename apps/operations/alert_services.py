@@ -2,10 +2,11 @@
 
 It may run twice, late, or on two machines at once. Each rule's row is locked while the rule is evaluated, and says of
 which moment it was last: who comes with an earlier one changes nothing. Notices are written in the same transaction, so
-each is made once, and are sent by somebody else (alert_sending.py): no endpoint can hold an evaluation up.
+each is made once, and are sent by somebody else (alert_sending.py): no endpoint can hold an evaluation up. A rule that
+cannot be evaluated holds up no other.
 """
 
-import time
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,28 +21,47 @@ from django.utils import timezone
 from apps.realtime.bulk import bulk_upsert
 
 from . import alert_figures
-from .alert_figures import House, Reading
+from .alert_figures import House
 from .alert_kinds import AlertKind, Severity
+from .alert_readings import Reading
 from .alerts import Change, Notice, Step, Terms, Watch, step
-from .metrics import EVALUATED, FIRING
+from .metrics import EVALUATED, FIRING, RULE_FAILURES
 from .models import AlertChannel, AlertEvent, AlertNotice, AlertRule, AlertState
+
+logger = logging.getLogger(__name__)
 
 # Clocks of workers may differ by this. A rule that was evaluated further ahead was so before the clock was set back.
 SKEW_MS = 60_000
 FORGOTTEN_AT_ONCE = 1_000
 PLACE_KEPT = 200
-USUALLY_CRITICAL = (AlertKind.STILL, AlertKind.LATE, AlertKind.SILENT)
+USUALLY_CRITICAL = (AlertKind.STILL, AlertKind.LATE, AlertKind.SILENT, AlertKind.UNREAD)
 STATE_COLUMNS = ("phase", "since_ms", "calm_since_ms", "is_told", "told_ms", "at_ms", "memory", "event_id")
 
 
+class RulesFailed(Exception):
+    """Some rules or figures could not be looked at; all others were. `made`: how many notices there are to send now."""
+
+    def __init__(self, names: list[str], made: int) -> None:
+        super().__init__(f"alerts that could not be looked at: {', '.join(names)}")
+        self.made = made
+
+
 def rules_evaluate(*, now_ms: int | None = None) -> int:
-    """Evaluate every rule in use; how many notices there are to send now."""
-    at_ms = int(time.time() * 1000) if now_ms is None else now_ms
+    """Evaluate every rule in use; how many notices there are to send now. RulesFailed, after all that could be done."""
     rules = AlertRule.objects.filter(enabled=True)
-    house = alert_figures.house_read(kinds=set(rules.values_list("kind", flat=True)), now_ms=at_ms)
-    made = sum(_rule_evaluate(rule_id, house) for rule_id in rules.values_list("pk", flat=True))
-    _end_unwatched(moment(at_ms))
-    _measure(at_ms)
+    house = alert_figures.house_read(kinds=set(rules.values_list("kind", flat=True)), now_ms=now_ms)
+    made, failed = 0, [f"figures of the kind {kind}" for kind in house.broken]
+    for rule_id, name, kind in list(rules.values_list("pk", "name", "kind")):
+        try:
+            made += _rule_evaluate(rule_id, house)
+        except Exception:  # whatever it is, the rules after it are looked at, and somebody is told
+            logger.exception("Alert rule %s (%s) cannot be evaluated", rule_id, name)
+            RULE_FAILURES.labels(kind if kind in AlertKind.values else "unknown").inc()
+            failed.append(name)
+    _end_unwatched(moment(house.now_ms))
+    _measure(house.now_ms)
+    if failed:
+        raise RulesFailed(failed, made)
     return made
 
 
@@ -57,15 +77,23 @@ def _rule_evaluate(rule_id: int, house: House) -> int:
         if rule is None or 0 <= rule.evaluated_ms - house.now_ms <= SKEW_MS:
             return 0
         states = {state.subject: state for state in AlertState.objects.filter(rule=rule).select_related("event")}
-        found = alert_figures.readings(rule, house, {subject: state.memory for subject, state in states.items()})
+        found = _readings(rule, house, states)
         if found is None:
             return 0
         evaluation = _Evaluation(rule, rule.terms(), house.now_ms, list(rule.channels.filter(enabled=True)))
         for subject in sorted({*found, *states}):
-            # What is not there any more (a zone, a server) is not in trouble.
-            evaluation.look(subject, states.get(subject), found.get(subject, Reading(0.0)))
+            evaluation.look(subject, states.get(subject), found.get(subject))
         evaluation.write()
         return len(evaluation.notices)
+
+
+def _readings(rule: AlertRule, house: House, states: Mapping[str, AlertState]) -> dict[str, Reading] | None:
+    try:
+        return alert_figures.readings(rule, house, {subject: state.memory for subject, state in states.items()})
+    except (LookupError, TypeError, ValueError, AttributeError):
+        # Written by another release, it would be in the way of every look to come.
+        logger.exception("What alert rule %s remembers cannot be understood, and is forgotten", rule.pk)
+        return alert_figures.readings(rule, house, {})
 
 
 @dataclass(slots=True)
@@ -81,10 +109,13 @@ class _Evaluation:
     changed: list[AlertEvent] = field(default_factory=list)
     notices: list[AlertNotice] = field(default_factory=list)
 
-    def look(self, subject: str, state: AlertState | None, reading: Reading) -> None:
-        """Step one subject's watch."""
+    def look(self, subject: str, state: AlertState | None, found: Reading | None) -> None:
+        """Step one subject's watch. What is not there any more (a zone, a server) is not in trouble."""
+        reading = found or Reading(0.0)
         came = step(self.terms, state.watch if state else Watch(), reading.value, self.now_ms)
         event = self._event(state.event if state else None, subject, reading, came)
+        if found is None and event is not None and came.change is Change.CLOSED:
+            event.is_gone = True
         if came.notice is not None and event is not None:
             self._tell(came.notice, event)
         if not came.watch.is_at_rest(self.terms, self.now_ms) or reading.memory is not None:
@@ -149,7 +180,9 @@ class _Evaluation:
 
     def write(self) -> None:
         """All of it; in the transaction that holds the rule."""
-        AlertEvent.objects.bulk_update(self.changed, ["last_value", "worst_value", "closed_at"], batch_size=500)
+        AlertEvent.objects.bulk_update(
+            self.changed, ["last_value", "worst_value", "closed_at", "is_gone"], batch_size=500
+        )
         AlertNotice.objects.bulk_create(self.notices, batch_size=500)
         bulk_upsert(AlertState, self.states, update=STATE_COLUMNS)
         AlertState.objects.filter(rule=self.rule, subject__in=self.at_rest).delete()

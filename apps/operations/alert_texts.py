@@ -11,7 +11,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, override
 
-from .alert_kinds import KINDS, AlertKind, NoticeKind, Severity
+from .alert_kinds import AlertKind, NoticeKind, Severity, facts_of, kind_words
 from .models import AlertEvent, AlertNotice
 
 # In one message; the rest are counted. Services cut long messages.
@@ -56,7 +56,7 @@ def test_message(*, language: str) -> Message:
 
 def value_text(kind: str, value: float) -> str:
     """A figure with its unit, in the active language."""
-    unit = KINDS[kind].unit
+    unit = facts_of(kind).unit
     if unit == "seconds":
         return _duration(round(value))
     if unit == "percent":
@@ -88,16 +88,16 @@ def _place(event: AlertEvent) -> str:
 
 def _page(event: AlertEvent) -> str:
     """Where something can be done about it: the zone's own page, else the alert's."""
-    if KINDS[event.kind].is_of_zones:
+    if facts_of(event.kind).is_of_zones:
         return reverse("manage:zone", args=[event.subject])
     return reverse("admin:operations_alertevent_change", args=[event.pk])
 
 
 def _headline(notice: AlertNotice) -> str:
     event = notice.event
-    what = AlertKind(event.kind).label
+    what = kind_words(event.kind)
     place = _place(event)
-    about = f"{what}: {place}" if place else str(what)
+    about = f"{what}: {place}" if place else what
     if notice.kind == NoticeKind.RECOVERY:
         return _("over: %(about)s") % {"about": about}
     if notice.kind == NoticeKind.REMINDER:
@@ -105,8 +105,14 @@ def _headline(notice: AlertNotice) -> str:
     return f"[{Severity(event.severity).label}] {about}"
 
 
+def _gone(event: AlertEvent) -> str:
+    if event.kind == AlertKind.SILENT:
+        return _("It is off the register, so nobody waits to hear of it any more (%(figure)s: %(worst)s at worst)")
+    return _("It is not there any more (%(figure)s: %(worst)s at worst)")
+
+
 def _paragraph(notice: AlertNotice) -> str:
-    event, facts = notice.event, KINDS[notice.event.kind]
+    event, facts = notice.event, facts_of(notice.event.kind)
     figures = {
         "figure": facts.figure,
         "value": value_text(event.kind, notice.value),
@@ -117,7 +123,10 @@ def _paragraph(notice: AlertNotice) -> str:
     if notice.kind == NoticeKind.RECOVERY and event.closed_at is not None:
         until = {"since": _moment(event.opened_at), "until": _moment(event.closed_at)}
         lines[1] = _("From %(since)s to %(until)s") % until
-    lines.append(_("%(figure)s: %(value)s (limit %(limit)s, worst %(worst)s)") % figures)
+    if notice.kind == NoticeKind.RECOVERY and event.is_gone:
+        lines.append(_gone(event) % figures)
+    else:
+        lines.append(_("%(figure)s: %(value)s (limit %(limit)s, worst %(worst)s)") % figures)
     lines.append(_("Rule: %(rule)s") % {"rule": event.rule_name.translate(PLAIN)})
     if settings.SITE_ADDRESS:
         lines.append(settings.SITE_ADDRESS + _page(event))

@@ -1,21 +1,22 @@
 """What operators see first: how the house is now, from a handful of reads however large it is.
 
-Each part is read by itself, and is None while it cannot be read: a dash is true where a zero would be a lie.
+Each part is read by itself, and is None while it cannot be read: a dash is true where a zero would be a lie. Nobody is
+shown a part that they could not look at elsewhere in the admin.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from django.db import DatabaseError
-from django.db.models import Case, IntegerField, Value, When
 from redis.exceptions import RedisError
 
+from apps.audience import house_store
 from apps.audience import store as audience_store
-from apps.audience.sessions import SERVER_SILENCE_MS
 from apps.realtime import redis
 from apps.waitingroom import board_store
 from apps.waitingroom.manage.display import health_words, mode_name
@@ -23,19 +24,37 @@ from apps.waitingroom.manage.selectors import wall_rows
 from apps.waitingroom.manage.wall import waiting_in
 
 from . import job_store
-from .alert_kinds import Severity
-from .alert_texts import value_text
+from .dashboard_house import (
+    Drift,
+    Gate,
+    OpenAlerts,
+    Server,
+    alerts_open,
+    channels_failing,
+    drift,
+    gates,
+    known,
+    moment,
+    replies_or_errors,
+    servers,
+)
 from .jobs import Job, jobs_health
-from .models import AlertChannel, AlertEvent
+from .models import AlertChannel
 
 logger = logging.getLogger(__name__)
 
 TOP = 10
 # Servers that fell silent are shown for as long as they are on the register: somebody wants to know.
 SERVERS_KEPT_MS = audience_store.PROCESS_KEPT_S * 1000
-SERVERS_SHOWN = 50
 
-T = TypeVar("T")
+
+class Part(StrEnum):
+    """What somebody may look at. STREAMS is the house as well: servers, jobs, drift."""
+
+    STREAMS = "streams"
+    ZONES = "zones"
+    ALERTS = "alerts"
+    CHANNELS = "channels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,134 +94,62 @@ class Zones:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A web process. `sockets` are of every kind, `sessions` those of viewers."""
-
-    place: str
-    role: str
-    sockets: int
-    sessions: int
-    heard_at: datetime
-    is_silent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A process that keeps up with lines, and the sockets that wait there."""
-
-    place: str
-    zones: int
-    sockets: int
-    heard_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """What the last reconciliation found."""
-
-    drift: int
-    asked: int
-    repaired: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class OpenAlert:
-    """Trouble that an alert rule has found, and that is not over."""
-
-    event_id: int
-    rule: str
-    place: str
-    severity: str
-    severity_words: str
-    value: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Alerts:
-    """How many alerts are open, the worst of them, and the channels that did not take the last notice."""
-
-    total: int
-    worst: list[OpenAlert]
-    failing: list[AlertChannel]
-
-
-@dataclass(frozen=True, slots=True)
 class Dashboard:
-    """The house at one moment; None: cannot be read now."""
+    """The house at one moment; None: cannot be read now, or is not among the parts."""
 
+    parts: frozenset[Part]
     at: datetime
-    viewers: int | None
-    streams: int | None
-    top: list[TopStream] | None
-    zones: Zones | None
-    servers: list[Server] | None
-    gates: list[Gate] | None
-    jobs: list[Job] | None
-    drift: Drift | None
-    alerts: Alerts | None
     is_reachable: bool  # whether Redis answered at all
+    viewers: int | None = None
+    streams: int | None = None
+    top: list[TopStream] | None = None
+    servers: list[Server] | None = None
+    gates: list[Gate] | None = None
+    jobs: list[Job] | None = None
+    drift: Drift | None = None
+    zones: Zones | None = None
+    alerts: OpenAlerts | None = None
+    failing: list[AlertChannel] | None = None
 
 
-def _moment(epoch_ms: int) -> datetime:
-    return datetime.fromtimestamp(epoch_ms / 1000, tz=UTC)
-
-
-def dashboard_read() -> Dashboard:
-    """Read it all: two round trips to Redis for the house, one for the zones, and four queries."""
+def dashboard_read(parts: Collection[Part] = frozenset(Part)) -> Dashboard:
+    """Read these parts. All of them: four queries, four round trips to Redis for the house and one for the zones."""
     now_ms = int(time.time() * 1000)
-    first = _replies(
+    first = replies_or_errors(
         [
-            audience_store.house(),
-            audience_store.live_count(),
-            audience_store.ranked(None, offset=0, limit=TOP),
-            audience_store.servers_heard(now_ms - SERVERS_KEPT_MS),
-            audience_store.reconciled(),
+            house_store.house(),
+            house_store.live_count(),
+            house_store.ranked(None, offset=0, limit=TOP),
+            house_store.servers_heard(now_ms - SERVERS_KEPT_MS),
+            house_store.reconciled(),
             job_store.jobs(),
             board_store.board_look(gates=True),
         ]
+        if Part.STREAMS in parts
+        else [house_store.house()]
     )
-    house, live, ranked, heard, reconciled, jobs, board = first
-    ids = _known(ranked, lambda reply: [int(member) for member in reply])
-    processes = _known(heard, audience_store.servers_heard_read)
+    house = _house(first, now_ms) if Part.STREAMS in parts else {}
     return Dashboard(
-        at=_moment(now_ms),
-        viewers=_known(house, lambda reply: int(reply)),
-        streams=_known(live, lambda reply: int(reply)),
-        top=None if ids is None else _top(ids),
-        zones=_zones(),
-        servers=None if processes is None else _servers(processes, now_ms),
-        gates=_known(board, _gates),
-        jobs=_known(jobs, lambda reply: jobs_health(job_store.jobs_read(reply), now=_moment(now_ms))),
-        drift=_known(reconciled, _drift),
-        alerts=_alerts(),
+        parts=frozenset(parts),
+        at=moment(now_ms),
         is_reachable=not all(isinstance(reply, Exception) for reply in first),
+        zones=_zones() if Part.ZONES in parts else None,
+        alerts=alerts_open() if Part.ALERTS in parts else None,
+        failing=channels_failing() if Part.CHANNELS in parts else None,
+        **house,
     )
-
-
-def _replies(commands: list[redis.Command]) -> list[Any]:
-    try:
-        return redis.run_now(commands)
-    except (RedisError, OSError) as error:
-        logger.warning("the dashboard cannot read Redis: %s", error)
-        return [error] * len(commands)
-
-
-def _known(reply: Any, read: Callable[[Any], T]) -> T | None:
-    return None if reply is None or isinstance(reply, Exception) else read(reply)
 
 
 def _top(ids: list[int]) -> list[TopStream] | None:
     if not ids:
         return []
-    words, *figures = _replies([audience_store.listings(ids), *map(audience_store.figures, ids)])
+    words, *figures = replies_or_errors([house_store.listings(ids), *map(audience_store.figures, ids)])
     if isinstance(words, Exception) or redis.first_error(figures):
         return None
     found = []
     for stream_id, word, reply in zip(ids, words, figures, strict=True):
         if word is not None:
-            listing = audience_store.listing_read(stream_id, word)
+            listing = house_store.listing_read(stream_id, word)
             viewers = audience_store.figures_of(reply).current
             found.append(TopStream(stream_id, listing.title, listing.broadcaster, viewers))
     return sorted(found, key=lambda one: -one.viewers)
@@ -234,75 +181,16 @@ def _zones() -> Zones | None:
     return Zones(total=len(rows), waiting=waiting_in(rows), troubled=troubled, worst=worst)
 
 
-def _servers(heard: dict[str, int], now_ms: int) -> list[Server] | None:
-    shown = sorted(heard, key=lambda process: -heard[process])[:SERVERS_SHOWN]
-    replies = _replies([audience_store.server_about(process) for process in shown])
-    if redis.first_error(replies):
-        return None
-    found = []
-    for process, reply in zip(shown, replies, strict=True):
-        about = audience_store.about_read(reply)
-        found.append(
-            Server(
-                place=f"{about['host']}:{about['pid']}" if about else process,
-                role=about.get("role", "?"),
-                sockets=int(about.get("sockets", 0)),
-                sessions=int(about.get("sessions", 0)),
-                heard_at=_moment(heard[process]),
-                is_silent=now_ms - heard[process] > SERVER_SILENCE_MS,
-            )
-        )
-    return sorted(found, key=lambda server: (not server.is_silent, server.place))
-
-
-def _gates(reply: Any) -> list[Gate] | None:
-    gates = board_store.board_read(reply).gates or {}
-    replies = _replies([board_store.gate_told(name) for name in gates])
-    if redis.first_error(replies):
-        return None
-    told = zip(gates.items(), map(audience_store.about_read, replies), strict=True)
-    found = [
-        Gate(
-            place=f"{about['host']}:{about['pid']}" if about else name,
-            zones=len(gate.sockets),
-            sockets=sum(gate.sockets.values()),
-            heard_at=_moment(gate.at),
-        )
-        for (name, gate), about in told
-    ]
-    return sorted(found, key=lambda gate: gate.place)
-
-
-def _drift(reply: Any) -> Drift | None:
-    told = audience_store.about_read(reply)
-    if not told:
-        return None
-    return Drift(int(told["drift"]), int(told["asked"]), int(told["repaired"]), _moment(int(told["at_ms"])))
-
-
-def _alerts() -> Alerts | None:
-    try:
-        is_open = AlertEvent.objects.filter(closed_at=None)
-        badness = Case(
-            *(When(severity=one, then=Value(rank)) for rank, one in enumerate(Severity.values)),
-            default=Value(0),
-            output_field=IntegerField(),
-        )
-        worst = list(is_open.alias(badness=badness).order_by("-badness", "-opened_at", "-pk")[:TOP])
-        failing = list(AlertChannel.objects.filter(enabled=True, failures__gt=0)[:TOP])
-        return Alerts(is_open.count(), [_open_alert(event) for event in worst], failing)
-    except DatabaseError as error:
-        logger.warning("the dashboard cannot read alerts: %s", error)
-        return None
-
-
-def _open_alert(event: AlertEvent) -> OpenAlert:
-    return OpenAlert(
-        event_id=event.pk,
-        rule=event.rule_name,
-        place=event.shown_place,
-        severity=event.severity,
-        severity_words=event.get_severity_display(),
-        value=value_text(event.kind, event.last_value),
-        since=event.opened_at,
-    )
+def _house(replies: list[Any], now_ms: int) -> dict[str, Any]:
+    house, live, ranked, heard, reconciled, jobs, board = replies
+    ids = known(ranked, lambda reply: [int(member) for member in reply])
+    processes = known(heard, house_store.servers_heard_read)
+    return {
+        "viewers": known(house, lambda reply: int(reply)),
+        "streams": known(live, lambda reply: int(reply)),
+        "top": None if ids is None else _top(ids),
+        "servers": None if processes is None else servers(processes, now_ms),
+        "gates": known(board, gates),
+        "jobs": known(jobs, lambda reply: jobs_health(job_store.jobs_read(reply), now=moment(now_ms))),
+        "drift": known(reconciled, drift),
+    }

@@ -7,7 +7,7 @@ Keys of the house, in one slot:
 from collections.abc import Mapping
 from typing import Any
 
-from apps.audience.store import about_read
+from apps.audience.house_store import about_read
 from apps.realtime.redis import Command
 
 JOBS = "house:{jobs}"

@@ -74,6 +74,11 @@ def _due(planned: Any, last_ok: datetime) -> datetime:
     return last_ok + TURNS_MISSED * schedule.run_every + SLACK
 
 
+def job_due(name: str, since: datetime) -> datetime:
+    """When an entry of the timetable that succeeded then is late."""
+    return _due(current_app.conf.beat_schedule[name]["schedule"], since)
+
+
 # --- in a worker --------------------------------------------------------------------------------------------------
 
 

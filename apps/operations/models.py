@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.waitingroom.models import Zone
 
-from .alert_kinds import KINDS, AlertKind, KindFacts, NoticeKind, NoticeState, Severity
+from .alert_kinds import KINDS, AlertKind, KindFacts, NoticeKind, NoticeState, Severity, facts_of
 from .alerts import Phase, Quiet, Terms, Watch
 
 DAY_S = 86_400
@@ -149,7 +149,7 @@ class AlertRule(models.Model):
     @property
     def facts(self) -> KindFacts:
         """What its kind measures."""
-        return KINDS[self.kind]
+        return facts_of(self.kind)
 
     @property
     def limit_used(self) -> float:
@@ -188,6 +188,8 @@ class AlertEvent(models.Model):
     worst_value = models.FloatField(_("worst value"))
     opened_at = models.DateTimeField(_("since"))
     closed_at = models.DateTimeField(_("until"), null=True)
+    # It is over because its subject is not there any more: a zone that was deleted, a server off the register.
+    is_gone = models.BooleanField(_("subject gone"), default=False, db_default=False)
 
     class Meta:
         db_table = "alert_events"
@@ -197,6 +199,11 @@ class AlertEvent(models.Model):
         indexes = [
             models.Index(fields=["-opened_at", "-id"], name="alert_events_newest"),
             models.Index(fields=["closed_at"], name="alert_events_open"),
+            # For the admin's search, by the beginning of each.
+            models.Index(fields=["subject"], name="alert_events_subject"),
+            models.Index(fields=["place"], name="alert_events_place"),
+            models.Index(fields=["place_ko"], name="alert_events_place_ko"),
+            models.Index(fields=["rule_name"], name="alert_events_rule_name"),
         ]
 
     def __str__(self) -> str:

@@ -7,8 +7,17 @@ from . import alert_sending, alert_services
 
 @shared_task
 def alerts() -> None:
-    """Every 15 seconds: alert rules are looked at. What they want told is sent by a task of its own."""
-    if alert_services.rules_evaluate():
+    """Every 15 seconds: alert rules are looked at. What they want told is sent by a task of its own.
+
+    It fails if a rule could not be evaluated, which is then seen among the jobs, and told by the rule about them.
+    """
+    try:
+        made = alert_services.rules_evaluate()
+    except alert_services.RulesFailed as failure:
+        if failure.made:
+            alerts_send.delay()
+        raise
+    if made:
         alerts_send.delay()
 
 

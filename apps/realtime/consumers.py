@@ -11,12 +11,14 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
+from urllib.parse import parse_qs
 
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 from django.conf import settings
 
 from . import lifecycle
+from .clock import epoch_ms
 from .close_codes import (
     BAD_FRAME,
     NOT_FOUND,
@@ -102,6 +104,11 @@ class LeanWebsocketConsumer(AsyncConsumer):
 
     # --- what they call ---------------------------------------------------------------------------------------
 
+    def query(self, name: str) -> str:
+        """A parameter of the address, the first of several; "" if it is not there."""
+        values = parse_qs(self.scope["query_string"].decode("latin-1"), max_num_fields=8).get(name, [""])
+        return values[0]
+
     async def send_json(self, content: dict[str, Any]) -> None:
         """Send one frame to this socket alone."""
         await self.base_send({"type": "websocket.send", "text": json.dumps(content, separators=(",", ":"))})
@@ -163,7 +170,7 @@ class LeanWebsocketConsumer(AsyncConsumer):
         if kind == "ping":
             echo = frame.get("id")
             answer = echo if isinstance(echo, (int, str)) and len(str(echo)) <= 32 else None
-            return await self.send_json({"type": "pong", "id": answer, "at": int(time.time() * 1000)})
+            return await self.send_json({"type": "pong", "id": answer, "at": epoch_ms()})
         await self.received(frame)
         return None
 

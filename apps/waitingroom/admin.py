@@ -7,15 +7,11 @@ unseen what somebody else has just changed.
 from collections.abc import Callable
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
@@ -25,35 +21,23 @@ from apps.accounts.models import User
 
 from . import manager_admin as manager_admin
 from . import selectors, services
-from .admin_actions import UNKNOWN, ZoneActions, mode_name
+from .admin_actions import ZoneActions
+from .admin_forms import RefusableForm, ZoneForm, ZoneRowForm
+from .manage.display import UNKNOWN, change_line, conflict_words, mode_name
 from .manage.telling import UNTOLD
+from .managers import apps_to_move_to
 from .models import Zone
 from .publishing import untold_zones
 
 
-class VersionInput(forms.HiddenInput):
-    """The version that the page shows, sent back unseen."""
+class Refused(Exception):
+    """A service did not do what this form asks for; of which zone, if it is there already."""
 
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        return format_html("{}<span>{}</span>", super().render(name, value, attrs, renderer), value)
-
-
-class ZoneForm(ModelForm):
-    """A zone as one person saw and changed it."""
-
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
-
-
-class ZoneRowForm(ModelForm):
-    """A zone's row in the list. What was changed is told by what the page showed, not by what the zone is by now."""
-
-    version = forms.IntegerField(widget=VersionInput, min_value=1)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.show_hidden_initial = True
-            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
+    def __init__(self, form: RefusableForm, reason: services.Conflict | ValidationError, zone_id: str | None) -> None:
+        super().__init__(str(reason))
+        self.form = form
+        self.reason = reason
+        self.zone_id = zone_id
 
 
 class ZoneChangeList(ChangeList):
@@ -68,6 +52,24 @@ class ZoneChangeList(ChangeList):
         lines = selectors.lines_now([zone.pk for zone in zones]) if zones else {}
         for zone in zones:
             zone.line_now = lines.get(zone.pk)
+
+
+def _words_of(error: Exception) -> str:
+    """Why nothing was done."""
+    if isinstance(error, ValidationError):
+        return " ".join(error.messages)
+    if isinstance(error, services.ZoneInUse):
+        return _("A live stream stands behind this zone, so it stays.")
+    return _("Somebody else has just changed this. Nothing was saved; this is how it is now.")
+
+
+def _refusal_of(request: HttpRequest, reason: services.Conflict | ValidationError) -> ValidationError:
+    """What stands above a form that comes back."""
+    if isinstance(reason, ValidationError):
+        return reason
+    title = conflict_words(reason.changes, cast(User, request.user))
+    text = _("What you typed is still there, and what you did not touch is as it is now. Save again if you mean it.")
+    return ValidationError([title, *(change_line(one) for one in reason.changes), text])
 
 
 @admin.register(Zone)
@@ -96,28 +98,45 @@ class ZoneAdmin(ZoneActions):
         return ZoneChangeList
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[ModelForm]:
-        return super().get_changelist_form(request, **{**kwargs, "form": ZoneRowForm})
+        return super().get_changelist_form(request, **{**kwargs, "form": self._form(request, ZoneRowForm)})
 
     def get_form(self, request: HttpRequest, obj: Zone | None = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, **{**kwargs, **({"form": ZoneForm} if obj else {})})
+        form = self._form(request, ZoneForm if obj else RefusableForm)
+        return super().get_form(request, obj, change, **{**kwargs, "form": form})
+
+    def _form(self, request: HttpRequest, form: type[RefusableForm]) -> type[RefusableForm]:
+        """The form, or the one that says what a service has just refused of it."""
+        refused: Refused | None = getattr(request, "zone_refused", None)
+        if refused is None:
+            return form
+        return form.refused_with(_refusal_of(request, refused.reason), refused.zone_id)
 
     def get_fields(self, request: HttpRequest, obj: Zone | None = None) -> list[str]:
         told = ["zone_id", *services.CHANGEABLE]
         return told if obj is None else [*told, "slowed_at", "created_at", "updated_at", "updated_by", "version"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Zone | None = None) -> list[str]:
-        return [] if obj is None else ["zone_id", "slowed_at", "created_at", "updated_at", "updated_by"]
+        if obj is None:
+            return []
+        # Another app has other owners: who may not give roles does not give them so.
+        may_move = apps_to_move_to(cast(User, request.user), obj) is None
+        counted = ["zone_id", "slowed_at", "created_at", "updated_at", "updated_by"]
+        return counted if may_move else [*counted, "app"]
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def save_model(self, request: HttpRequest, obj: Zone, form: ModelForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Zone, form: Any, change: bool) -> None:
         told = {name: value for name, value in form.cleaned_data.items() if name in services.CHANGEABLE}
         actor = cast(User, request.user)
-        if change:
-            version = form.cleaned_data["version"]
-            services.zone_update(actor=actor, zone_id=obj.pk, expected_version=version, **told)
-        else:
-            services.zone_create(actor=actor, zone_id=obj.pk, **told)
+        try:
+            if change:
+                touched = {name: value for name, value in told.items() if name in form.changed_data}
+                version = form.cleaned_data["version"]
+                services.zone_update(actor=actor, zone_id=obj.pk, expected_version=version, **touched)
+            else:
+                services.zone_create(actor=actor, zone_id=obj.pk, **told)
+        except (services.Conflict, ValidationError) as reason:
+            raise Refused(form, reason, obj.pk if change else None) from reason
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """As Django; a live stream behind a zone is named as what keeps it, not as what may not be deleted."""
@@ -125,11 +144,7 @@ class ZoneAdmin(ZoneActions):
         return deleted, counts, set() if protecting else lacking, protecting
 
     def delete_model(self, request: HttpRequest, obj: Zone) -> None:
-        services.zone_delete(zone_id=obj.pk, actor=cast(User, request.user))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Zone]) -> None:
-        for zone_id in queryset.values_list("pk", flat=True):
-            services.zone_delete(zone_id=zone_id, actor=cast(User, request.user))
+        self.zone_delete(request, obj)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusals_told(request, lambda: super(ZoneAdmin, self).changeform_view(request, *args, **kwargs))
@@ -141,7 +156,10 @@ class ZoneAdmin(ZoneActions):
         return self._refusals_told(request, lambda: super(ZoneAdmin, self).delete_view(request, *args, **kwargs))
 
     def _refusals_told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
-        """The view's answer; when a service refused, all that the view did is undone, and the page says why."""
+        """The view's answer; when a service refused, all that the view did is undone, and the page says why.
+
+        A form comes back with what was typed, as if it had shown the zone as it is now.
+        """
         try:
             with untold_zones() as untold:
                 with transaction.atomic():
@@ -149,12 +167,13 @@ class ZoneAdmin(ZoneActions):
                 if untold:
                     self.message_user(request, UNTOLD, messages.WARNING)
                 return response
-        except (services.Conflict, Zone.DoesNotExist):
-            text = _("Somebody else has just changed this. Nothing was saved; this is how it is now.")
-        except services.ZoneInUse:
-            text = _("A live stream stands behind this zone, so it stays.")
-        except ValidationError as error:
-            text = " ".join(error.messages)
+        except Refused as refused:
+            request.zone_refused = refused  # type: ignore[attr-defined]  # see _form
+            if isinstance(refused.reason, services.Conflict):
+                request.POST = refused.form.sent_again(refused.reason.zone)  # type: ignore[assignment]
+            return view()
+        except (services.Conflict, services.ZoneInUse, Zone.DoesNotExist, ValidationError) as error:
+            text = _words_of(error)
         self.message_user(request, text, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
 
@@ -170,7 +189,7 @@ class ZoneAdmin(ZoneActions):
         label={"open": "success", "queue-all": "info", "paused": "warning", "blocked": "danger"},
     )
     def shown_mode(self, obj: Zone) -> tuple[str, str]:
-        return obj.mode, mode_name(obj)
+        return obj.mode, mode_name(obj.mode)
 
     @display(description=gettext_lazy("waiting"))
     def waiting(self, obj: Any) -> int | str:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.actions import delete_selected
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -21,16 +22,11 @@ from apps.accounts.action_pages import ActionForm, ReasonForm, action_page
 from apps.accounts.models import User
 
 from . import selectors, services
+from .manage.display import UNKNOWN, mode_name
 from .models import Zone, ZoneMode
 
-UNKNOWN = "—"
 SEEN = "seen"
 _SEEN = re.compile(r"([\w-]+):(\d{1,18})(?!\S)", re.ASCII)
-
-
-def mode_name(zone: Zone) -> str:
-    """The zone's mode in a word."""
-    return str(ZoneMode(zone.mode).label).partition(":")[0]
 
 
 class ClearForm(ReasonForm):
@@ -60,10 +56,14 @@ def _versions_seen(request: HttpRequest) -> dict[str, int]:
     return {zone_id: int(version) for zone_id, version in _SEEN.findall(request.POST.get(SEEN, ""))}
 
 
+def _deletion_warning() -> str:
+    return _("Everybody who waits there loses their place. What was counted, and the notes of changes, stay.")
+
+
 class ZoneActions(ModelAdmin):
     """The actions of the zones' admin."""
 
-    actions = ("pause", "open", "clear_line")
+    actions = ("pause", "open", "clear_line", "delete_selected")
 
     @action(description=gettext_lazy("Pause the chosen zones"), permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
@@ -100,6 +100,49 @@ class ZoneActions(ModelAdmin):
             self.message_user(request, text, messages.SUCCESS)
         return None
 
+    @action(description=gettext_lazy("Delete the chosen zones"), permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Zone]) -> HttpResponse | None:
+        """Zones go, and their lines with them."""
+        zones = list(queryset)
+        _deleted, _counts, lacking, protecting = self.get_deleted_objects(zones, request)
+        if lacking or protecting:
+            return delete_selected(self, request, queryset)  # which says so, and deletes nothing
+        form = ReasonForm.of(request)
+        if not form.is_valid():
+            return self._ask(request, zones, "delete_selected", (_("Delete these zones?"), _deletion_warning()), form)
+        deleted = 0
+        for zone in zones:
+            try:
+                self.zone_delete(request, zone)
+            except (services.Conflict, Zone.DoesNotExist):
+                self._conflict_told(request, zone)
+                continue
+            except services.ZoneInUse:
+                self.message_user(request, _("A live stream stands behind this zone, so it stays."), messages.ERROR)
+                continue
+            self.log_deletions(request, [zone])
+            deleted += 1
+        if deleted:
+            text = ngettext("%(count)d zone deleted.", "%(count)d zones deleted.", deleted) % {"count": deleted}
+            self.message_user(request, text, messages.SUCCESS)
+        return None
+
+    def zone_delete(self, request: HttpRequest, zone: Zone) -> None:
+        """Delete the zone as the question showed it."""
+        services.zone_delete(
+            zone_id=zone.pk,
+            actor=cast(User, request.user),
+            expected_version=_versions_seen(request).get(zone.pk, 0),
+            why=request.POST.get("reason", ""),
+        )
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        """The question of one zone's own page."""
+        if context["perms_lacking"] or context["protected"]:
+            return super().render_delete_form(request, context)
+        question = (_("Delete this zone?"), _deletion_warning())
+        return self._ask(request, [context["object"]], "", question, ReasonForm(), target=request.get_full_path())
+
     def _mode_set(
         self, request: HttpRequest, queryset: QuerySet[Zone], name: str, mode: ZoneMode, question: tuple[str, str]
     ) -> HttpResponse | None:
@@ -133,7 +176,14 @@ class ZoneActions(ModelAdmin):
         self.message_user(request, text, messages.WARNING)
 
     def _ask(
-        self, request: HttpRequest, zones: list[Zone], name: str, question: tuple[str, str], form: ActionForm
+        self,
+        request: HttpRequest,
+        zones: list[Zone],
+        name: str,
+        question: tuple[str, str],
+        form: ActionForm,
+        *,
+        target: str = "",
     ) -> HttpResponse:
         lines = selectors.lines_now([zone.pk for zone in zones])
         waiting = {zone: lines[zone.pk].waiting if zone.pk in lines else UNKNOWN for zone in zones}
@@ -147,7 +197,7 @@ class ZoneActions(ModelAdmin):
             rows=zones,
             notes={
                 zone: _("%(zone)s, %(mode)s, waiting now: %(waiting)s")
-                % {"zone": zone.pk, "mode": mode_name(zone), "waiting": count}
+                % {"zone": zone.pk, "mode": mode_name(zone.mode), "waiting": count}
                 for zone, count in waiting.items()
             },
             carried={SEEN: " ".join(f"{zone_id}:{version}" for zone_id, version in seen.items())},
@@ -155,4 +205,5 @@ class ZoneActions(ModelAdmin):
             title=title,
             warning=warning,
             button=_("Yes, do it"),
+            target=target,
         )

@@ -11,6 +11,8 @@ from apps.accounts.models import User
 
 from .manager_models import MAX_WHY, ChangeAction, ZoneChange
 
+# As many of a zone's notes as are looked through for some that are rare: pages do not wait for all that ever was.
+LOOKED_THROUGH = 2_000
 # As many as somebody who saw an older version is told of.
 TOLD_OF_A_CONFLICT = 10
 
@@ -50,6 +52,13 @@ def notes_of(zone_id: str) -> QuerySet[ZoneChange]:
     """
     made = ZoneChange.objects.filter(zone_id=zone_id, action=ChangeAction.CREATED).order_by("-pk").values("pk")[:1]
     return ZoneChange.objects.filter(zone_id=zone_id, pk__gte=Coalesce(Subquery(made), 0))
+
+
+def latest_notes_of(zone_id: str) -> QuerySet[ZoneChange]:
+    """The latest LOOKED_THROUGH of `notes_of`, to look for some among them. One query, and that which follows."""
+    notes = notes_of(zone_id)
+    beyond = list(notes.values_list("pk", flat=True)[LOOKED_THROUGH : LOOKED_THROUGH + 1])
+    return notes.filter(pk__gt=beyond[0]) if beyond else notes
 
 
 def changes_since(zone_id: str, version: int) -> list[ZoneChange]:

@@ -1,18 +1,25 @@
 """What was done to zones, for people to read, and to undo where that makes sense."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
 from apps.accounts.models import User
 
 from . import services
-from .audit import as_json, changes_since, notes_of
+from .audit import as_json, changes_since, latest_notes_of, notes_of
 from .models import ChangeAction, Zone, ZoneChange
 
 
 class NotUndoable(Exception):
     """A line that was cleared, a zone that was made or deleted: nothing brings back what was before."""
+
+
+class Undone(NamedTuple):
+    """The zone after a change was taken back, and the fields that stayed, as somebody had changed them again."""
+
+    zone: Zone
+    stayed: list[str]
 
 
 def changes_of(zone_id: str, limit: int = 20, before_id: int | None = None) -> list[ZoneChange]:
@@ -23,13 +30,18 @@ def changes_of(zone_id: str, limit: int = 20, before_id: int | None = None) -> l
     return list(found[:limit])
 
 
+def change_of(zone_id: str, change_id: int) -> ZoneChange | None:
+    """This change of this zone, or of one that had its id before; None if there is none."""
+    return ZoneChange.objects.filter(pk=change_id, zone_id=zone_id).first()
+
+
 def mode_change_of(zone_id: str) -> ZoneChange | None:
-    """The change that set the mode which the zone has; None for a zone from before changes were noted. One query."""
-    return notes_of(zone_id).filter(after__has_key="mode").select_related("who").first()
+    """The change that set the mode which the zone has; None if none of the latest notes tells of it. Two queries."""
+    return latest_notes_of(zone_id).filter(after__has_key="mode").select_related("who").first()
 
 
-def change_undo(*, actor: User | None, change_id: int, expected_version: int, why: str = "") -> Zone:
-    """The zone with those fields as they were before this change that are still as it left them.
+def change_undo(*, actor: User | None, change_id: int, expected_version: int, why: str = "") -> Undone:
+    """Set those fields back to what they were before this change that are still as it left them.
 
     Conflict, and nothing written, when the zone has another version than the caller saw, or none of these fields is
     left as the change made it, or it was undone already. NotUndoable, ZoneChange.DoesNotExist, Zone.DoesNotExist, and
@@ -54,7 +66,7 @@ def change_undo(*, actor: User | None, change_id: int, expected_version: int, wh
             action=ChangeAction.UNDONE,
         )
         ZoneChange.objects.filter(pk=change.pk).update(undone_by=note)
-    return zone
+    return Undone(zone, [name for name in change.before if name not in back])
 
 
 def _python(name: str, value: Any) -> Any:

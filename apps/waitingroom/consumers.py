@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
-from urllib.parse import parse_qs
 
 from apps.realtime.close_codes import (
     FORBIDDEN,
@@ -113,7 +112,7 @@ class ZoneConsumer(LeanWebsocketConsumer):
         return None
 
     async def _first(self, keeper: ZoneKeeper) -> Outcome:
-        token = _query(self.scope, "token")
+        token = self.query("token")
         if not token:
             outcome = await http.join(keeper, self.client, self.scope)
             if outcome.place != NOWHERE:
@@ -162,8 +161,3 @@ class ZoneConsumer(LeanWebsocketConsumer):
         """Give the seat up; the place is kept."""
         if self._keeper is not None:
             gatehouse().turnstile.remove(self)
-
-
-def _query(scope: dict[str, Any], name: str) -> str:
-    values = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8).get(name, [""])
-    return values[0]

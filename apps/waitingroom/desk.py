@@ -29,8 +29,11 @@ Leaving = list[tuple[int, asyncio.Future[bool] | None]]
 # For how long a newcomer waits for a place before being answered without.
 JOIN_PATIENCE_S = 5.0
 
-# Claims that are held go out again this far apart at least.
+# Claims are repeated this far apart at least.
 AGAIN_S = 0.05
+# So many who wait for a repeated claim are answered when it is. Each holds a connection of the load balancer until
+# then, so all others are told at once that they wait: if the repeated claim lets them in, their next poll finds it so.
+HELD_MOST = 32
 
 # One call and what takes its reply, which may be an exception.
 Call = tuple[Command, Callable[[Any], None]]
@@ -80,6 +83,7 @@ class Desk:
         self._claims: dict[int, int] = {}  # place -> ms waited, to be sent
         self._answers: dict[int, asyncio.Future[int | None]] = {}  # of claims to be sent, under way or held
         self._asked: dict[int, tuple[float, int]] = {}  # of the same: ticks when they were asked, ms waited until then
+        self._held = 0  # requests that wait for their claim to be repeated
         self._leaves: dict[int, asyncio.Future[bool] | None] = {}  # None: nobody waits for the answer
 
     # --- asking -----------------------------------------------------------------------------------------------
@@ -209,7 +213,7 @@ class Desk:
     def start_anew(self) -> None:
         """Another line stands in this one's place. Who waits to join will join that one; all else was about the old."""
         self._line += 1
-        self._is_joining, self._batch_count = False, 0
+        self._is_joining, self._batch_count, self._held = False, 0, 0
         claims, self._claims, self._answers, self._asked = self._answers, {}, {}, {}
         leaves, self._leaves = self._leaves, {}
         for future in claims.values():
@@ -237,26 +241,41 @@ class Desk:
                 self._trouble(claimed.status)
                 claimed = None
         room_at = self._clock.ticks_at(claimed.room_at_ms) if claimed is not None and claimed.room_at_ms else None
-        held: list[int] = []
+        again = self._worth_repeating(part, claimed, room_at)
         for number, (place, _) in enumerate(part):
-            result = None if claimed is None else claimed.results[number]
-            asked_at, _waited_ms = self._asked[place]
-            if result == WAIT and room_at is not None and room_at - asked_at <= HOLD_MS / 1_000:
-                held.append(place)
+            if place in again:
                 continue
+            result = None if claimed is None else claimed.results[number]
             if result is not None and result > 0:
                 self._entered(place)
             del self._asked[place]
             future = self._answers.pop(place)
             if not future.done():
                 future.set_result(result)
-        if held and room_at is not None:
+        if again and room_at is not None:
+            waiting = [place for place in again if not self._answers[place].done()]
+            free = HELD_MOST - self._held
+            for place in waiting[free:]:
+                self._answers[place].set_result(WAIT)
+            held = len(waiting[:free])
+            self._held += held
             pause_s = max(AGAIN_S, room_at - self._clock.ticks())
-            asyncio.get_running_loop().call_later(pause_s, self._claim_again, line, held)
+            asyncio.get_running_loop().call_later(pause_s, self._claim_again, line, again, held)
 
-    def _claim_again(self, line: int, places: list[int]) -> None:
+    def _worth_repeating(
+        self, part: list[tuple[int, int]], claimed: Claimed | None, room_at: float | None
+    ) -> dict[int, None]:
+        """The places, first ones first, for which there will be room soon enough after they asked."""
+        if claimed is None or room_at is None:
+            return {}
+        asked_from = room_at - HOLD_MS / 1_000
+        refused = (place for (place, _), result in zip(part, claimed.results, strict=False) if result == WAIT)
+        return dict.fromkeys(sorted(place for place in refused if self._asked[place][0] >= asked_from))
+
+    def _claim_again(self, line: int, places: dict[int, None], held: int) -> None:
         if line != self._line:
             return
+        self._held -= held
         for place in places:
             asked_at, waited_ms = self._asked[place]
             self._claims[place] = waited_ms + int(1_000 * (self._clock.ticks() - asked_at))

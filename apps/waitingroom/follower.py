@@ -17,6 +17,7 @@ from .redis_clock import RedisClock
 from .replies import Pulse, pulse_read, restore_read
 from .rules import ZoneRules
 from .seen import SLOT_S, Presence
+from .single_use import Redemptions
 from .snapshot import Snapshot
 from .view import View
 
@@ -51,6 +52,7 @@ class Follower:
             entered=self._entered,
             joined=self.view.learn,
         )
+        self.redemptions = Redemptions(rules.zone_id, flush_soon=self._flush_soon)
         self.sockets = 0  # open here
         self.due = 0.0  # ticks of the next pulse
         self.is_pulsing = False
@@ -133,8 +135,9 @@ class Follower:
         self._house.rouse()
 
     def calls(self) -> Iterator[Call]:
-        """What the desk has to tell Redis now."""
-        return self.desk.calls(self._epoch)
+        """What there is to tell Redis now."""
+        yield from self.desk.calls(self._epoch)
+        yield from self.redemptions.calls()
 
     def pulse_calls(self, *, is_last: bool = False) -> Iterator[Call]:
         """The pulse that is due, and before it what Redis lacks. `is_last`: with everybody heard of until now."""

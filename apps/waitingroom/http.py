@@ -8,20 +8,18 @@ from math import ceil
 from typing import Any
 
 from django.conf import settings
-from redis.exceptions import RedisError
 
 from apps.accounts.viewers import browser_id_read
-from apps.realtime import redis
 from apps.realtime.http_consumer import Refusal
 from apps.realtime.tokens import MAX_TOKEN_LENGTH, TokenError
 
-from . import store
 from .answers import LEFT, line_answer, redeemed_answer, ticket_of, zone_answer
 from .gatehouse import gatehouse
 from .keeper import ZoneKeeper
 from .limits import JoinLimit
 from .outcomes import CLEARED, EVICTED, NOWHERE, SPENT, TOO_FAST, Outcome
 from .passes import PassError, pass_verify
+from .single_use import Use
 from .tickets import TicketClaims, client_mark, ticket_verify
 
 MAX_IP = 64
@@ -220,30 +218,19 @@ async def leave(body: bytes, scope: Scope) -> bytes:
 async def redeem(body: bytes, scope: Scope) -> bytes:
     """`POST /traffic/redeem`: check a pass, and in a zone of single-use passes use it up."""
     asked = _asked(body)
-    rules = (await _zone(asked)).rules
+    zone = await _zone(asked)
     if type(asked.get("pass")) is not str:
         raise _invalid("pass: a string is needed.")
     try:
-        claims = pass_verify(_text(asked, "pass", MAX_PASS), zone_id=rules.zone_id)
+        claims = pass_verify(_text(asked, "pass", MAX_PASS), zone_id=zone.rules.zone_id)
     except PassError as error:
         raise refusal_of(error.reason) from None
-    if rules.single_use:
-        command = store.redeem(
-            zone_id=rules.zone_id,
-            place=claims.place,
-            issued_ms=claims.issued * 1000,
-            pass_s=claims.expires - claims.issued,
-            client=claims.client,
-        )
-        try:
-            reply = (await redis.run([command]))[0]
-        except (RedisError, OSError) as error:
-            reply = error
-        if isinstance(reply, Exception):
-            raise Refusal(503, "unavailable", "Passes cannot be used up now.", headers=_SOON)
-        if not reply:
-            raise Refusal(409, "replayed", "This pass was used before.")
-    return redeemed_answer(single_use=rules.single_use, place=claims.place)
+    use = await zone.redeem(claims)
+    if use is Use.UNKNOWN:
+        raise Refusal(503, "unavailable", "Passes cannot be used up now.", headers=_SOON)
+    if use is Use.AGAIN:
+        raise Refusal(409, "replayed", "This pass was used before.")
+    return redeemed_answer(single_use=use is Use.FIRST, place=claims.place)
 
 
 async def status(zone_id: str) -> bytes:

@@ -13,15 +13,17 @@ from .follower import Follower
 from .house import House
 from .outcomes import BEFORE, BLOCKED, CLEARED, EVICTED, SPENT, TOO_FAST, Outcome, refusal
 from .outlook import Outlook
+from .passes import PassClaims
 from .replies import GONE
 from .replies import SPENT as CLAIM_SPENT
 from .rules import ZoneRules
+from .single_use import Use, unanswered
 from .tickets import TicketClaims
 from .windows import WINDOW_MS
 
 # More polls of one place in a slot of 3 s than any client of ours makes.
 POLLS_PER_SLOT = 6
-# For how long a claim or a leave waits for Redis before it is answered without.
+# For how long a claim, a leave or a pass that is used up waits for Redis before it is answered without.
 CLAIM_PATIENCE_S = 2.0
 
 
@@ -141,6 +143,17 @@ class ZoneKeeper(Follower):
                 return await asyncio.shield(self.desk.leave(claims.place))
         except TimeoutError:
             return False
+
+    async def redeem(self, claims: PassClaims) -> Use:
+        """Use up a pass that opens once. Redis away: the fail mode decides."""
+        rules = self.rules
+        if not rules.single_use:
+            return Use.UNCOUNTED
+        try:
+            async with asyncio.timeout(CLAIM_PATIENCE_S):
+                return await self.redemptions.use(claims, fail_open=rules.fail_open)
+        except TimeoutError:
+            return unanswered(fail_open=rules.fail_open)
 
     def _answer(self, claims: TicketClaims) -> Outcome | None:
         ticks = self._ticks()

@@ -13,8 +13,10 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from apps.accounts.big_lists import BigListAdmin
 from apps.accounts.models import User
 
+from .managers import role_given
 from .models import ZoneChange, ZoneManager
 from .role_services import manager_remove, manager_set
 
@@ -26,8 +28,8 @@ class ZoneManagerForm(ModelForm):
         """One role a person and zone, or app."""
         given = super().clean() or {}
         user, zone, app = given.get("user"), given.get("zone"), given.get("app") or None
-        is_new = not self.instance.pk and user and (zone or app)
-        if is_new and ZoneManager.objects.filter(user=user, zone=zone, app=app).exists():
+        is_new = not self.instance.pk and bool(zone) != bool(app)
+        if user and is_new and role_given(user, zone=zone, app=app):
             raise ValidationError(_("This person has a role there already; change that one."))
         return given
 
@@ -62,13 +64,15 @@ class ZoneManagerAdmin(ModelAdmin):
 
 
 @admin.register(ZoneChange)
-class ZoneChangeAdmin(ModelAdmin):
+class ZoneChangeAdmin(BigListAdmin):
     """What was done to zones. Nobody adds to it, changes it or takes from it here."""
 
     list_display = ("at", "zone_id", "shown_action", "who_name", "shown_after", "why")
     list_filter = ("action", "at")
-    list_per_page = 50
-    search_fields = ("zone_id", "who_name")
+    sortable_by = ()
+    search_fields = ("^zone_id", "^who__username")
+    search_help_text = gettext_lazy("Beginning of a zone's id or of a username; or a number.")
+    ordering = ("-id",)
     fields = ("at", "zone_id", "version", "action", "who", "who_name", "before", "after", "why", "undone_by")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -3,9 +3,11 @@
 A zone that is not somebody's is to them as if there were none: 404, logged and counted. Superusers, and staff who may
 change zones in the admin, own all zones; staff who may only see them there are viewers of all, and of some zones what
 they were given beside. Owning all zones does not let staff give or take roles: that needs the rights of the admin, too.
+From addresses at which there is no admin (ADMIN_ALLOWED_ADDRESSES) they have what they were given, and no more.
 """
 
 import logging
+from collections.abc import Sequence
 from enum import StrEnum
 
 from django.core.exceptions import PermissionDenied
@@ -15,7 +17,7 @@ from django.http import Http404
 from apps.accounts.models import User
 
 from .manager_models import Role as Role
-from .manager_models import ZoneManager
+from .manager_models import ZoneChange, ZoneManager
 from .metrics import MANAGE_REFUSED
 from .models import Zone
 
@@ -55,6 +57,8 @@ _ACTION_OF = {
 }
 CHANGE_PERMISSION = "waitingroom.change_zone"
 VIEW_PERMISSION = "waitingroom.view_zone"
+# As many zones as the owners of an app may make in it; those who run the house make more.
+MOST_ZONES_OF_AN_APP = 200
 # What staff need in the admin to give, change and take roles; so they do here.
 ROLE_PERMISSIONS = tuple(f"waitingroom.{deed}_zonemanager" for deed in ("add", "change", "delete"))
 
@@ -79,7 +83,7 @@ def action_of(field: str) -> Action:
 
 def house_role(user: User) -> Role | None:
     """The role that somebody has for every zone, by their rights in the admin."""
-    if not user.is_active:
+    if not user.is_active or user.is_outside:
         return None
     if user.is_superuser or (user.is_staff and user.has_perm(CHANGE_PERMISSION)):
         return Role.OWNER
@@ -96,7 +100,7 @@ def apps_of(user: User) -> dict[str, Role]:
 
 def apps_to_create_in(user: User) -> list[str] | None:
     """The apps in which somebody may make zones, in order; None: in all, and in none of them."""
-    if user.is_active and user.is_staff and user.has_perm("waitingroom.add_zone"):
+    if user.is_active and user.is_staff and not user.is_outside and user.has_perm("waitingroom.add_zone"):
         return None
     return sorted(app for app, role in apps_of(user).items() if role == Role.OWNER)
 
@@ -107,16 +111,23 @@ def may_create(user: User, app: str) -> bool:
     return theirs is None or app in theirs
 
 
-def apps_to_move_to(user: User, app: str) -> list[str] | None:
-    """The apps that somebody may put a zone of this app into, in order, its own among them; None: any, and none.
+def apps_to_move_to(user: User, zone: Zone) -> list[str] | None:
+    """The apps that somebody may put this zone into, in order, its own among them; None: any, and none.
 
     Who owns a zone alone does not take it from its app, nor put it before the eyes of another's managers: that is for
-    who may make zones in both.
+    who may make zones in both. And as the owners of both gain or lose the zone by it, it is for who may give roles.
     """
+    if not may_give_roles(user, zone, _role_for(user, zone)):
+        return [zone.app]
     theirs = apps_to_create_in(user)
-    if theirs is None or house_role(user) == Role.OWNER:
+    if theirs is None or (house_role(user) == Role.OWNER and user.has_perms(ROLE_PERMISSIONS)):
         return None
-    return sorted({app, *theirs}) if not app or app in theirs else [app]
+    return sorted({zone.app, *theirs}) if not zone.app or zone.app in theirs else [zone.app]
+
+
+def app_has_room(app: str) -> bool:
+    """Whether those who own this app may put one more zone into it; gates and walls carry all of them."""
+    return Zone.objects.filter(app=app).count() < MOST_ZONES_OF_AN_APP
 
 
 def zones_of(user: User) -> dict[str, Role]:
@@ -178,6 +189,36 @@ def may_give_roles(user: User, zone: Zone, role: Role | None) -> bool:
     if house_role(user) != Role.OWNER or user.has_perms(ROLE_PERMISSIONS):
         return True
     return _given_for(user, zone) == Role.OWNER  # as anybody who was made an owner
+
+
+def undoable(user: User, zone: Zone, role: Role | None, changes: Sequence[ZoneChange]) -> set[int]:
+    """Which of these changes somebody who has this role for the zone may set back: who may do it may undo it."""
+    within = apps_to_move_to(user, zone) if any("app" in change.before for change in changes) else None
+    return {
+        change.pk
+        for change in changes
+        if all(may(role, action_of(name)) for name in change.before)
+        and ("app" not in change.before or within is None or change.before["app"] in within)
+    }
+
+
+def managers_of(zone: Zone) -> tuple[list[ZoneManager], list[ZoneManager]]:
+    """Who was given a role for this zone, and who for its app, the highest first."""
+    found = ZoneManager.objects.select_related("user")
+    of_app = found.filter(app=zone.app) if zone.app else []
+    # Some databases take Shop for shop.
+    return list(found.filter(zone=zone)), [one for one in of_app if one.app == zone.app]
+
+
+def person_named(username: str) -> User | None:
+    """Somebody whose account is in use."""
+    return User.objects.filter(username=username, is_active=True).first()
+
+
+def role_given(user: User, *, zone: Zone | None = None, app: str | None = None) -> ZoneManager | None:
+    """What somebody was given for this zone, or for this app in whatever letters, with nothing added."""
+    found = ZoneManager.objects.filter(user=user)
+    return (found.filter(zone=zone) if zone else found.filter(app__iexact=app)).first()
 
 
 def zone_for(

@@ -1,6 +1,6 @@
 """What people decide about zones, and what their lines did, minute by minute.
 
-Gates never read these tables: a zone's rules are published to Redis (services.py), and its line lives there.
+Gates never read these tables: a zone's rules are published to Redis (publishing.py), and its line lives there.
 """
 
 from datetime import datetime
@@ -55,7 +55,8 @@ def version_now() -> int:
 
 
 class Zone(models.Model):
-    """A door with a line before it. It is written through the services alone, which count `version` and publish."""
+    """A door with a line before it. What people decide about it is written through the services alone, which count
+    `version` and publish; only up to where its minutes are counted (`counted_to`) is written by statistics.py."""
 
     # MariaDB compares ids without regard to case, so clean() holds that for every database.
     zone_id = models.CharField(

@@ -87,7 +87,11 @@ _SCHEMAS = {
     ),
     "Left": _object({"left": {"type": "boolean"}}, additionalProperties=False),
     "Redeemed": _object(
-        {"redeemed": {"const": True}, "singleUse": {"type": "boolean"}, "place": _COUNT},
+        {
+            "redeemed": {"const": True},
+            "singleUse": {"type": "boolean", "description": "whether this use was counted"},
+            "place": _COUNT,
+        },
         additionalProperties=False,
     ),
     "Zone": _object(

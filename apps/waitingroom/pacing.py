@@ -1,7 +1,7 @@
 """When a client should ask again: soon when its turn is near, rarely when it is far or when this process is busy.
 
 Pure. Periods are ms. A period is never shorter than the zone's own, and never longer than MOST_MS or a third of the
-idle limit, so that two lost polls evict nobody.
+idle limit, so that two lost polls evict nobody, unless the zone's own is: of a period of half the limit, one.
 """
 
 WINDOW_MS = 6_000

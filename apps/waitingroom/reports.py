@@ -17,7 +17,7 @@ from django.db.models import Q
 from apps.realtime import redis
 
 from . import store
-from .audit import notes_of
+from .audit import latest_notes_of
 from .models import Zone, ZoneStatistic
 from .selectors import slices
 from .statistics import KEPT_MINUTES, QUANTILES, wait_quantile
@@ -193,7 +193,7 @@ def openings_of(*, zone_id: str, now: datetime) -> list[Opening]:
     """
     scheduled = Q(after__has_key="opens_at") | Q(after__has_key="prequeue_from")
     # One more than is shown: what the oldest did not change was set before it.
-    changes = list(notes_of(zone_id).filter(scheduled)[: OPENINGS_READ + 1])
+    changes = list(latest_notes_of(zone_id).filter(scheduled)[: OPENINGS_READ + 1])
     found: list[Opening] = []
     opens_at = prequeue_from = None
     for number, change in enumerate(reversed(changes)):

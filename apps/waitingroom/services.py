@@ -26,6 +26,7 @@ from .publishing import zone_publish as zone_publish
 from .publishing import zones_publish_all as zones_publish_all
 from .rules import MAX_EXACT
 from .selectors import lines_now, slices
+from .single_use import Use, use_command, use_read
 
 logger = logging.getLogger(__name__)
 
@@ -214,14 +215,17 @@ def zone_clear(
     return zone
 
 
-def zone_delete(*, zone_id: str, actor: User | None = None, why: str = "") -> bool:
+def zone_delete(*, zone_id: str, actor: User | None = None, expected_version: int | None = None, why: str = "") -> bool:
     """Take the zone away, from Redis as well; True if it was there. Its statistics and the notes of its changes stay.
 
-    ZoneInUse, and nothing changed, while something that is open now stands behind it.
+    ZoneInUse, and nothing changed, while something that is open now stands behind it. Conflict when the zone has
+    another version than the caller saw, if that is said.
     """
-    zone = Zone.objects.filter(pk=zone_id).first()
     try:
         with transaction.atomic():
+            zone = Zone.objects.select_for_update().filter(pk=zone_id).first()
+            if zone is not None and expected_version not in (None, zone.version):
+                raise Conflict(zone, changes_since(zone.pk, expected_version or 0))
             _all, by_model = Zone.objects.filter(pk=zone_id).delete()
             was_there = bool(by_model.get(Zone._meta.label))
             if zone is not None and was_there:
@@ -273,16 +277,11 @@ def pass_redeem(*, zone: Zone, claims: PassClaims) -> bool:
     """
     if not zone.single_use:
         return True
-    command = store.redeem(
-        zone_id=zone.pk,
-        place=claims.place,
-        issued_ms=claims.issued * 1000,
-        pass_s=claims.expires - claims.issued,
-        client=claims.client,
-    )
     try:
-        return redis.ask_now([command])[0] == 1
+        reply = redis.run_now([use_command(zone.pk, claims)])[0]
     except (RedisError, OSError) as error:
-        if zone.fail_mode == FailMode.OPEN:
-            return True
-        raise PassUnchecked(f"a pass of zone {zone.pk} could not be used up") from error
+        reply = error
+    use = use_read(reply, fail_open=zone.fail_mode == FailMode.OPEN)
+    if use is Use.UNKNOWN:
+        raise PassUnchecked(f"a pass of zone {zone.pk} could not be used up")
+    return use is not Use.AGAIN

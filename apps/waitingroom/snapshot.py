@@ -77,10 +77,6 @@ class Snapshot:
         """Whether this place may claim its entry."""
         return place < self.front
 
-    def is_waiting(self, place: int) -> bool:
-        """Whether this place was waiting when the line was read; False also for one that joined later."""
-        return self.line.holds(place)
-
     def ahead(self, place: int) -> int:
         """How many stand before this place and are yet to be called; 0 for one who is called."""
         if place < self.front:

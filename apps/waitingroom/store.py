@@ -1,4 +1,4 @@
-"""Redis of the waiting room: the only file that spells its keys or calls its scripts.
+"""Redis of the waiting room, zone by zone: lines, the catalogue, passes. What gates tell is in board_store.py.
 
 Every function here builds a command (to be sent by `apps.realtime.redis`); none does I/O. replies.py reads what comes
 back. One zone's keys share the hash tag {Z}, so that a Cluster holds them in one slot; scripts are given the first of

@@ -93,10 +93,6 @@ class Schedule:
             return None
         return max(0, opening - (self.now_ms if now_ms is None else now_ms))
 
-    def next_opening_ms(self) -> int:
-        """When the window after the present one begins, epoch ms."""
-        return (self._window + 1) * WINDOW_MS
-
     def clears_ms(self, waiting: int) -> int | None:
         """When the last of so many who wait now, called or not, is called, epoch ms; None when nobody is."""
         if not waiting:

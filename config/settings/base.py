@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.operations.admin_addresses.house_addresses",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -135,9 +136,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 REALTIME_MAX_SOCKETS = int(os.environ.get("REALTIME_MAX_SOCKETS", "50000"))
 # Drift between Redis and the servers that is put down to joins and leaves under way.
 AUDIENCE_DRIFT_TOLERATED = 5
+AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 # For how long an answer of /api/rankings serves everybody who asks the same: figures are read as often for the sockets.
 RANKINGS_KEPT_S = 0.5
-AUDIENCE_DRIFT_TOLERATED_SHARE = 0.01
 
 # --- the past -----------------------------------------------------------------------------------------------------
 
@@ -204,10 +205,26 @@ NINJA_NUM_PROXIES = 0
 UNFOLD = {
     "SITE_TITLE": "Fullhouse",
     "SITE_HEADER": "Fullhouse",
-    "SITE_SYMBOL": "stadium",
+    "SITE_ICON": "apps.operations.admin_sidebar.icon",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "apps.operations.admin_sidebar.icon"}],
     "SITE_URL": "/",
     "SHOW_LANGUAGES": True,
+    # The blue of the site's own pages; red is for what is live and for what cannot be undone.
+    "COLORS": {
+        "primary": {
+            "50": "#eff4ff",
+            "100": "#dbe5ff",
+            "200": "#bfd0ff",
+            "300": "#9db7ff",
+            "400": "#8ba5ff",
+            "500": "#6d8dff",
+            "600": "#1f4fff",
+            "700": "#1a3fd6",
+            "800": "#1a37aa",
+            "900": "#1b3285",
+            "950": "#141f52",
+        },
+    },
     "SIDEBAR": {"navigation": "apps.operations.admin_sidebar.sidebar"},
     "STYLES": ["apps.operations.admin_sidebar.style"],
     "SCRIPTS": ["apps.operations.admin_sidebar.script"],

@@ -70,3 +70,26 @@ def test_a_page_of_users_takes_few_queries(desk: Client, django_assert_max_num_q
         desk.get(LIST)
     with django_assert_max_num_queries(10):
         desk.get(LIST, {"q": "user"})
+
+
+def test_an_action_is_done_to_so_many_rows_and_no_more(desk: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(big_lists, "CHOSEN", 5)
+    people(6)
+    ids = [user.pk for user in User.objects.filter(username__startswith="user")]
+    ban = {"action": "ban_users", "confirmed": "yes", "until": "0", "reason": ""}
+
+    def ban_these(chosen: list[int], **more: str) -> tuple[str, int]:
+        response = desk.post(LIST, {**ban, "_selected_action": chosen, **more}, follow=True)
+        said = " ".join(str(message) for message in response.context["messages"])
+        return said, User.objects.filter(banned_at__isnull=False).count()
+
+    refused = "Choose no more than 5 rows at once; search or filter to see fewer. Nothing was done."
+    assert ban_these(ids) == (refused, 0)
+    assert ban_these(ids[:1], select_across="1") == (refused, 0)
+    unasked = desk.post(LIST, {"action": "ban_users", "_selected_action": ids[:1], "select_across": "1"}, follow=True)
+    assert [str(message) for message in unasked.context["messages"]] == [refused]
+    assert ban_these(ids[:5], select_across="0") == ("5 users banned.", 5)
+    User.objects.filter(pk=ids[5]).update(is_staff=True)  # a filter that leaves few is as good as choosing them
+    assert len(listed(desk, is_staff__exact="1")) == 2
+    response = desk.post(f"{LIST}?is_staff__exact=1", {**ban, "_selected_action": ids[5:], "select_across": "1"})
+    assert (response.status_code, User.objects.filter(banned_at__isnull=False).count()) == (302, 6)

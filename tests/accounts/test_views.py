@@ -41,6 +41,7 @@ def test_signing_up_makes_an_account_and_signs_in(client: Client):
         ({"username": ""}, "username"),
         ({"username": "MINA"}, "username"),
         ({"username": "a b"}, "username"),
+        ({"username": "u17"}, "username"),
         ({"display_name": "x" * 41}, "display_name"),
         ({"password2": "something else"}, "password2"),
         ({"password1": "short", "password2": "short"}, "password2"),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from django.db import connection
 
-from apps.analytics import partition_store as store
+from apps.analytics import partition_sql as sql
 from apps.analytics.models import UserSession
 from apps.analytics.partitions import plan_make
 from apps.audience.sessions import SEOUL
@@ -17,9 +17,9 @@ NOW = datetime.datetime(2025, 3, 10, 12, 0, tzinfo=SEOUL)
 def partition_anew(now: datetime.datetime) -> None:
     """Give all three tables the partitions of a new table at this moment. MariaDB only."""
     with connection.cursor() as cursor:
-        for layout in store.layouts():
+        for layout in sql.layouts():
             (create,) = plan_make(layout, None, now=now)
-            cursor.execute(store.statement(connection, layout, create))
+            cursor.execute(sql.statement(connection, layout, create))
 
 
 def session_make(joined_at: datetime.datetime, session_id: str = "s") -> UserSession:

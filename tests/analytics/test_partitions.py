@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from apps.analytics import partition_services as services
-from apps.analytics import partition_store as store
+from apps.analytics import partition_sql as sql
 from apps.analytics.metrics import PARTITION_UNPLACED, PARTITIONS_READY_UNTIL
 from apps.analytics.models import DailyStatistics, UserSession, ViewerHistory
 from apps.analytics.partitions import CATCH_ALL, Drop
@@ -37,8 +37,8 @@ def partitioned(transactional_db: None) -> Iterator[None]:
 
 
 def names(table: str) -> list[str]:
-    (layout,) = (one for one in store.layouts() if one.table == table)
-    return [one.name for one in store.partitions_read(connection, layout) or ()]
+    (layout,) = (one for one in sql.layouts() if one.table == table)
+    return [one.name for one in sql.partitions_read(connection, layout) or ()]
 
 
 def append(moment: datetime.datetime, stream_id: int = 7) -> None:
@@ -53,9 +53,9 @@ def in_partition(table: str, partition: str) -> int:
 
 def partitions_of(query: QuerySet) -> str:
     """The partitions that the server would read for this query."""
-    sql, parameters = query.query.sql_with_params()
+    text, parameters = query.query.sql_with_params()
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN PARTITIONS {sql}", parameters)
+        cursor.execute(f"EXPLAIN PARTITIONS {text}", parameters)
         return cursor.fetchone()[3]
 
 
@@ -158,129 +158,18 @@ def test_a_worker_whose_clock_ran_ahead_drops_nothing() -> None:
 @pytest.mark.usefixtures("partitioned")
 @pytest.mark.parametrize("name", ["p20250310", "p20250317", CATCH_ALL])
 def test_dropping_what_must_be_kept_is_refused(name: str) -> None:
-    layout = store.layouts()[1]
+    layout = sql.layouts()[1]
     before = names("user_sessions")
-    with pytest.raises(store.PartitionTooYoung):
-        store.step_execute(connection, layout, Drop((name,), layout.period.start(NOW)))
+    with pytest.raises(sql.PartitionTooYoung):
+        sql.step_execute(connection, layout, Drop((name,), layout.period.start(NOW)))
     assert names("user_sessions") == before
 
 
 @pytest.mark.usefixtures("partitioned")
 def test_for_ever_is_never_dropped_whatever_a_plan_says(settings) -> None:
-    layout = store.layouts()[2]
-    with pytest.raises(store.PartitionTooYoung):
-        store.step_execute(connection, layout, Drop(("p2025",), NOW + 10_000 * DAY))
-
-
-@pytest.mark.usefixtures("partitioned")
-def test_two_at_once_without_the_lock_collide() -> None:
-    """The race is real: both plan, then both do it."""
-    layout = store.layouts()[1]
-
-    def unguarded(meet: Callable[[], object]) -> bool:
-        state = services.table_state(layout, now=NOW + DAY)
-        meet()
-        for step in state.steps:
-            store.step_execute(connection, layout, step)
-        return True
-
-    results = at_once(unguarded)
-    assert sorted(type(result).__name__ for result in results) == ["OperationalError", "bool"]
-
-
-@pytest.mark.usefixtures("partitioned")
-def test_two_at_once_with_the_lock_do_it_once() -> None:
-    def guarded(meet: Callable[[], object]) -> int:
-        meet()
-        return sum(len(one.steps) for one in services.partitions_apply(now=NOW + DAY, wait_s=20))
-
-    assert sorted(at_once(guarded), key=str) == [0, 1]
-    assert names("user_sessions")[-2] == "p20250318"
-
-
-@pytest.mark.usefixtures("partitioned")
-def test_who_finds_the_lock_taken_leaves_it_to_the_other() -> None:
-    def busy(meet: Callable[[], object]) -> str:
-        try:
-            with store.locked(connection, wait_s=0):
-                meet()  # the other one is refused before this one lets go
-                meet()
-        except store.PartitionsBusy:
-            meet()
-            services.past_keep(now=NOW + DAY)  # the job's own way: no error, nothing done
-            meet()
-            return "busy"
-        return "held"
-
-    assert sorted(map(str, at_once(busy))) == ["busy", "held"]
-    assert names("user_sessions")[-2] == "p20250317"
-
-
-@pytest.mark.usefixtures("partitioned")
-def test_the_lock_is_free_again_after_an_error() -> None:
-    with pytest.raises(RuntimeError), store.locked(connection, wait_s=0):
-        raise RuntimeError
-    assert [one.steps for one in services.partitions_apply(now=NOW)] == [[], [], []]
-
-
-@pytest.mark.usefixtures("partitioned")
-def test_an_alter_gives_up_rather_than_hold_up_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "ALTER_PATIENCE_S", 1)
-
-    roles = iter(("read on", "gave up"))
-
-    def run(meet: Callable[[], object]) -> str:
-        role = next(roles)
-        if role == "read on":
-            with transaction.atomic():
-                assert UserSession.objects.count() == 0
-                meet()
-                meet()
-        else:
-            meet()
-            with pytest.raises(services.PartitionsFailed, match="Lock wait timeout"):
-                services.partitions_apply(now=NOW + DAY)
-            meet()
-        return role
-
-    assert sorted(map(str, at_once(run))) == ["gave up", "read on"]
-    assert names("user_sessions")[-2] == "p20250317"
-
-
-@pytest.mark.usefixtures("partitioned")
-def test_a_table_without_partitions_gets_them_with_its_rows_where_they_belong() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE viewer_history REMOVE PARTITIONING")
-    moments = [NOW - 90 * DAY, NOW - 40 * DAY, NOW]
-    for moment in moments:
-        append(moment)
-    services.partitions_apply(now=NOW)
-    assert names("viewer_history") == [
-        f"p{month}" for month in (202412, 202501, 202502, 202503, 202504, 202505, 202506)
-    ] + [CATCH_ALL]
-    assert [in_partition("viewer_history", f"p{month}") for month in (202412, 202501, 202503)] == [1, 1, 1]
-    assert list(ViewerHistory.objects.order_by("captured_at").values_list("captured_at", flat=True)) == moments
-
-
-@pytest.mark.usefixtures("partitioned")
-def test_a_table_partitioned_in_another_way_is_left_alone_and_the_others_are_not() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE viewer_history PARTITION BY KEY (stream_id) PARTITIONS 2")
-    with pytest.raises(services.PartitionsFailed, match="viewer_history is partitioned by KEY"):
-        services.partitions_apply(now=NOW + DAY)
-    assert len(names("user_sessions")) == 10
-
-
-@pytest.mark.usefixtures("partitioned")
-def test_without_a_catch_all_a_row_is_refused_aloud_and_the_job_makes_one() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE viewer_history DROP PARTITION {CATCH_ALL}")
-    later = NOW + 200 * DAY
-    with pytest.raises(DatabaseError, match="Table has no partition for value"):
-        append(later)
-    services.partitions_apply(now=NOW)
-    append(later)
-    assert in_partition("viewer_history", CATCH_ALL) == 1
+    layout = sql.layouts()[2]
+    with pytest.raises(sql.PartitionTooYoung):
+        sql.step_execute(connection, layout, Drop(("p2025",), NOW + 10_000 * DAY))
 
 
 @pytest.mark.usefixtures("partitioned")
@@ -353,8 +242,8 @@ def test_the_command_says_what_is_in_the_way() -> None:
 def test_the_migration_can_be_undone_and_done_again() -> None:
     append(NOW)
     call_command("migrate", "analytics", "0001", verbosity=0)
-    for layout in store.layouts():
-        assert store.partitions_read(connection, layout) is None
+    for layout in sql.layouts():
+        assert sql.partitions_read(connection, layout) is None
     call_command("migrate", verbosity=0)
     assert names("viewer_history")[-1] == CATCH_ALL
     assert ViewerHistory.objects.count() == 1
@@ -367,5 +256,5 @@ def test_the_task_does_it_for_now() -> None:
 
 
 def test_a_table_that_is_not_there_is_said_so() -> None:
-    with pytest.raises(store.PartitionsForeign, match="no table nowhere"):
-        store.partitions_read(connection, replace(store.layouts()[0], table="nowhere"))
+    with pytest.raises(sql.PartitionsForeign, match="no table nowhere"):
+        sql.partitions_read(connection, replace(sql.layouts()[0], table="nowhere"))

@@ -2,7 +2,6 @@
 
 import datetime
 import random
-from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -22,12 +21,14 @@ from apps.analytics.selectors import (
 )
 from apps.analytics.series import Point, Series
 from apps.audience.sessions import SEOUL
+from apps.operations.replay.evening import EveningPlan, evening_generate
 from apps.operations.replay.trace import trace_read, true_counts
 from tests.analytics.record import STEP, day_make, history_make, stream_past
+from tests.services.traces import DAY as RECORDED_DAY
+from tests.services.traces import needs_traces
 
 DAWN = datetime.datetime(2026, 3, 1, tzinfo=SEOUL)
 MINUTE, HOUR, DAY = (datetime.timedelta(**{unit: 1}) for unit in ("minutes", "hours", "days"))
-REAL_FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "audience" / "twitch20150101_video_play.csv.gz"
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
@@ -182,12 +183,13 @@ def test_it_does_not_matter_which_time_zone_the_server_keeps() -> None:
     assert [point.at for point in before.points] == [DAWN, DAWN + 45 * MINUTE]
 
 
-@pytest.mark.skipif(not REAL_FILE.exists(), reason="needs the shared data folder beside the repository")
-def test_an_evening_of_a_real_channel_keeps_its_peak_in_every_unit() -> None:
-    trace = trace_read(REAL_FILE, seed=1)
-    begin = datetime.datetime.fromtimestamp(trace.start - trace.start % 300, datetime.UTC)
+@pytest.mark.parametrize("is_recorded", [False, pytest.param(True, marks=needs_traces)], ids=["made-up", "recorded"])
+def test_an_evening_of_a_channel_keeps_its_peak_in_every_unit(is_recorded: bool) -> None:
+    trace = trace_read(RECORDED_DAY, seed=1) if is_recorded else evening_generate(EveningPlan(seed=7, hours=6))
+    first = trace.start - trace.start % 300
+    begin = datetime.datetime.fromtimestamp(first, datetime.UTC) if is_recorded else DAWN
     marks = [begin + number * STEP for number in range(6 * 12)]
-    counts = [true_counts(trace.sessions, mark.timestamp()) for mark in marks]
+    counts = [true_counts(trace.sessions, first + (mark - begin).total_seconds()) for mark in marks]
     channel = max(counts[-1], key=counts[-1].__getitem__)
     snapshots = [(mark, count.get(channel, 0)) for mark, count in zip(marks, counts, strict=True)]
     stream = stream_past(channel, begin, begin + 6 * HOUR)

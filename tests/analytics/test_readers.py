@@ -1,66 +1,23 @@
-"""Who reads the past from where: a real replica that follows, lags, stands still, dies and comes back."""
+"""Who reads the past from where, with a real replica and without one."""
 
-import contextlib
-import datetime
-import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
-from pathlib import Path
-from typing import Any, TypeVar
 
-import dj_database_url
 import pytest
 from celery import shared_task
-from django.db import DatabaseError, OperationalError, connection, connections, router, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import connections, router, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from apps.analytics import readers
-from apps.analytics.metrics import READER_LAG, READER_SKIPPED, READER_USABLE
+from apps.analytics.metrics import READER_LAG, READER_USABLE
 from apps.analytics.models import ViewerHistory
 from apps.analytics.readers import own_writes, reader, reads
-from apps.analytics.selectors import history_of_stream, stream_series
-from apps.analytics.services import history_append
-from apps.audience.selectors import LiveCounts
-from tests.plugin import Stores
-from tests.services.process import REPOSITORY
+from apps.analytics.selectors import history_of_stream
+from tests.analytics.replicas import LAST, MARK, apart, append, skipped, streams_seen
 from tests.services.replication import Replication
-from tests.services.waiting import eventually
-
-T = TypeVar("T")
-
-MARK = datetime.datetime(2026, 3, 1, 3, 5, tzinfo=datetime.UTC)
-LAST = MARK + datetime.timedelta(hours=1)
-
-
-@reads("history")
-def streams_seen() -> tuple[str, list[int]]:
-    """A selector: where it reads from, and the streams that it finds there."""
-    rows = ViewerHistory.objects.order_by("stream_id")
-    return rows.db, list(rows.values_list("stream_id", flat=True))
-
-
-def append(stream_id: int) -> None:
-    history_append(captured_at=MARK, rows=[LiveCounts(stream_id, 1, 2, 3, 4)])
-
-
-def apart(fn: Callable[[], T]) -> T:
-    """Run as somebody else would, who has written nothing."""
-    context = copy_context()
-    context.run(readers._wrote_at.set, None)
-    return context.run(fn)
-
-
-def skipped(reason: str, purpose: str = "history") -> float:
-    return READER_SKIPPED.labels(purpose, reason)._value.get()
-
 
 # --- without replicas ---------------------------------------------------------------------------------------------
 
@@ -90,59 +47,6 @@ def test_what_reads_after_it_returned_is_refused() -> None:
 
 
 # --- with one -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def replication(stores: Stores) -> Iterator[Replication]:
-    pair = Replication(stores.folder / "replication")
-    pair.start("past")
-    yield pair
-    pair.remove()
-
-
-@pytest.fixture
-def replica(
-    replication: Replication,
-    transactional_db: None,
-    django_db_blocker: Any,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Replication]:
-    """`default` is the primary of a pair, `history` its replica, which has caught up; both have an empty table."""
-    # Django lets a test use the databases only that were there when it began.
-    monkeypatch.setattr(BaseDatabaseWrapper, "ensure_connection", django_db_blocker._real_ensure_connection)
-    monkeypatch.setattr(readers, "CHECK_EVERY_S", 0.1)
-    monkeypatch.setattr(readers, "_verdicts", {})
-    monkeypatch.setattr(router, "routers", [readers.ReaderRouter()])
-    settings.READER_LAG_TOLERATED_S = 1.0
-    own, own_settings = connections["default"], connections.settings["default"]
-    added = connections.configure_settings(
-        {
-            "default": dict(dj_database_url.parse(replication.primary.url("past"))),
-            "history": dict(dj_database_url.parse(replication.replica.url("past") + "&connect_timeout=1")),
-        }
-    )
-    connections.settings.update(added)
-    connections["default"] = connections.create_connection("default")
-    context = readers._wrote_at.set(None)
-    with connection.schema_editor() as editor:
-        editor.create_model(ViewerHistory)
-        # What is asked of streams beside snapshots; the whole table would need six others.
-        editor.execute("CREATE TABLE streams (id BIGINT PRIMARY KEY, ended_at DATETIME(6))")
-    replication.wait_level()
-    yield replication
-    readers._wrote_at.reset(context)
-    if not replication.replica.is_running:
-        replication.replica.start()
-    replication.tell(replication.replica, "START SLAVE")
-    with connection.schema_editor() as editor:
-        editor.delete_model(ViewerHistory)
-        editor.execute("DROP TABLE streams")
-    connections["default"].close()
-    connections["history"].close()
-    connections["default"] = own
-    connections.settings["default"] = own_settings
-    del connections["history"], connections.settings["history"]
 
 
 def test_reads_go_to_the_replica_and_writes_to_the_primary(replica: Replication) -> None:
@@ -264,136 +168,6 @@ def test_inside_a_transaction_all_is_read_from_the_primary(replica: Replication)
     assert streams_seen() == ("history", [])
 
 
-def test_a_replica_that_stands_still_is_passed_over_until_it_runs_again(replica: Replication) -> None:
-    assert reader("history") == "history"
-    replica.tell(replica.replica, "STOP SLAVE SQL_THREAD")
-    apart(lambda: append(7))
-    before = skipped("stopped")
-    eventually(lambda: streams_seen() == ("default", [7]))
-    assert skipped("stopped") > before
-    assert READER_USABLE.labels("history")._value.get() == 0
-    replica.tell(replica.replica, "START SLAVE SQL_THREAD")
-    replica.wait_level()
-    eventually(lambda: streams_seen() == ("history", [7]))
-
-
-def test_a_replica_that_is_too_far_behind_is_passed_over(replica: Replication, caplog: Any) -> None:
-    assert reader("history") == "history"
-    with contextlib.closing(replica.replica.connect(database="past")) as holder:
-        holder.cursor().execute("LOCK TABLES viewer_history READ")  # replication waits for it
-        apart(lambda: append(7))
-        eventually(lambda: streams_seen() == ("default", [7]), every=0.1)
-        assert READER_LAG.labels("history")._value.get() >= 2
-        assert "Replica history is passed over: behind" in caplog.text
-    eventually(lambda: streams_seen() == ("history", [7]), every=0.1)
-    assert "Replica history is read from again" in caplog.text
-
-
-def test_a_replica_that_is_stopped_is_not_missed(replica: Replication, monkeypatch: pytest.MonkeyPatch) -> None:
-    apart(lambda: append(7))
-    replica.wait_level()
-    assert streams_seen() == ("history", [7])
-    monkeypatch.setattr(readers, "CHECK_EVERY_S", 60.0)
-    eventually(lambda: reader("history") == "history")  # good for a minute, it thinks
-    replica.replica.stop()
-    before = skipped("away")
-    assert streams_seen() == ("default", [7])  # failed there, repeated here
-    assert reader("history") == "default"  # and set aside without being asked
-    assert skipped("away") == before + 2
-    replica.replica.start()
-    monkeypatch.setattr(readers, "CHECK_EVERY_S", 0.1)
-    monkeypatch.setattr(readers, "_verdicts", {})
-    eventually(lambda: streams_seen() == ("history", [7]), every=0.1)
-
-
-def test_a_chart_is_drawn_from_the_replica_and_without_it_from_the_primary(
-    replica: Replication, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    apart(lambda: append(7))
-    replica.wait_level()
-    monkeypatch.setattr(readers, "CHECK_EVERY_S", 60.0)
-    eventually(lambda: reader("history") == "history")
-
-    def look() -> list[tuple[datetime.datetime, int]]:
-        return [(point.at, point.peak) for point in stream_series(stream_id=7, since=MARK, until=LAST).points]
-
-    with CaptureQueriesContext(connections["history"]) as there, CaptureQueriesContext(connections["default"]) as here:
-        assert look() == [(MARK, 1)]
-    assert (len(there), len(here)) == (1, 0)
-    replica.replica.stop()
-    with CaptureQueriesContext(connections["default"]) as here:
-        assert look() == [(MARK, 1)]
-        assert look() == [(MARK, 1)]
-    assert len(here) == 2
-
-
-def test_a_replica_that_hangs_costs_one_reader_a_moment(replica: Replication, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reader("history") == "history"
-    connections["history"].close()
-    monkeypatch.setattr(readers, "CHECK_EVERY_S", 60.0)
-    monkeypatch.setattr(readers, "_verdicts", {"history": readers._Verdict("", float("inf"))})
-    replica.replica.process.pause()
-    try:
-        assert streams_seen() == ("default", [])
-        assert reader("history") == "default"
-    finally:
-        replica.replica.process.resume()
-
-
-def test_what_was_too_much_for_a_replica_is_not_tried_on_the_primary(
-    replica: Replication, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(readers, "REPEAT_WITHIN_S", 0.2)
-    tries: list[str] = []
-
-    @reads("history")
-    def heavy() -> None:
-        tries.append(alias := router.db_for_read(ViewerHistory))
-        with connections[alias].cursor() as cursor:
-            cursor.execute("SET STATEMENT max_statement_time=0.3 FOR SELECT SLEEP(5) FROM viewer_history, mysql.user")
-
-    apart(lambda: append(7))
-    replica.wait_level()
-    with pytest.raises(DatabaseError):
-        heavy()
-    assert tries == ["history"]
-
-
-def test_a_mistake_in_a_query_stays_one_and_costs_the_replica_nothing(
-    replica: Replication, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(readers, "CHECK_EVERY_S", 60.0)
-
-    @reads("history")
-    def wrong() -> None:
-        with connections[router.db_for_read(ViewerHistory)].cursor() as cursor:
-            cursor.execute("SELECT no_such_column FROM viewer_history")
-
-    with pytest.raises(OperationalError, match="no_such_column"):
-        wrong()
-    assert reader("history") == "history"
-
-
-def test_a_replica_that_may_not_be_asked_is_not_read_from(replica: Replication, caplog: Any) -> None:
-    replica.tell(replica.primary, "CREATE USER plain@localhost")
-    replica.tell(replica.primary, "GRANT SELECT ON past.* TO plain@localhost")
-    replica.wait_level()
-    connections["history"].close()
-    connections["history"].settings_dict["USER"] = "plain"
-    assert reader("history") == "default"
-    assert skipped("forbidden") == 1
-    assert "must not be asked how far behind it is" in caplog.text
-    replica.tell(replica.primary, "GRANT REPLICA MONITOR ON *.* TO plain@localhost")
-    replica.wait_level()
-    eventually(lambda: reader("history") == "history")
-
-
-def test_a_server_that_follows_nobody_is_believed(replica: Replication) -> None:
-    connections["history"].close()
-    connections["history"].settings_dict["OPTIONS"]["unix_socket"] = str(replica.primary.socket)
-    assert streams_seen() == ("history", [])
-
-
 def test_a_browser_that_wrote_reads_from_the_primary_in_every_process(replica: Replication) -> None:
     def writes(request: HttpRequest) -> HttpResponse:
         append(7)
@@ -414,45 +188,3 @@ def test_a_browser_that_wrote_reads_from_the_primary_in_every_process(replica: R
     assert (cookie.value, cookie["max-age"], cookie["httponly"], cookie["samesite"]) == ("1", 3, True, "Lax")
     read = ask(only_reads, {"fullhouse_wrote": "1"})
     assert (read.content, read.cookies) == (b"default", {})
-
-
-# --- settings -----------------------------------------------------------------------------------------------------
-
-
-def test_addresses_in_the_environment_make_aliases(tmp_path: Path) -> None:
-    from config.readers import reader_databases
-
-    assert reader_databases({"ranking": "", "history": ""}) == {}
-    found = reader_databases(
-        {"history": "mysql://u:p@replica:3307/past", "analytics": "mysql://u@replica/past?read_timeout=300"}
-    )
-    assert list(found) == ["history", "analytics"]
-    assert (found["history"]["HOST"], found["history"]["PORT"]) == ("replica", 3307)
-    assert found["history"]["OPTIONS"] == {"connect_timeout": 2, "read_timeout": 20}
-    assert found["analytics"]["OPTIONS"] == {"connect_timeout": 2, "read_timeout": 300}
-    assert "OPTIONS" not in reader_databases({"history": f"sqlite:///{tmp_path}/past"})["history"]
-
-
-@pytest.mark.parametrize(
-    ("role", "address", "expected"),
-    [
-        ("all", "", [["default"], [], False]),
-        ("all", "mysql://u@replica/past", [["default", "history"], ["apps.analytics.readers.ReaderRouter"], True]),
-        ("gate", "mysql://u@replica/past", [[], [], False]),
-    ],
-)
-def test_router_and_cookie_are_there_only_with_a_replica(role: str, address: str, expected: list[object]) -> None:
-    code = (
-        "import json, config.settings.test as s;"
-        "print(json.dumps([list(s.DATABASES), getattr(s, 'DATABASE_ROUTERS', []),"
-        " 'apps.analytics.readers.own_writes' in s.MIDDLEWARE]))"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=REPOSITORY,
-        env={**os.environ, "FULLHOUSE_ROLE": role, "HISTORY_DATABASE_URL": address},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(said.stdout) == expected

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from apps.analytics import partition_services as services
-from apps.analytics import partition_store as store
+from apps.analytics import partition_sql as sql
 from apps.analytics.models import DailyStatistics, UserSession, ViewerHistory
 from apps.analytics.services import history_append
 from apps.audience.selectors import LiveCounts
@@ -70,7 +70,7 @@ def test_without_partitions_rows_go_a_few_at_a_time(monkeypatch: pytest.MonkeyPa
     if connection.vendor != "sqlite":
         assert services.partitions_possible()
         return
-    monkeypatch.setattr(store, "ROWS_PER_DELETE", 2)
+    monkeypatch.setattr(sql, "ROWS_PER_DELETE", 2)
     for number in range(5):
         session_make(NOW, f"old {number}")
     session_make(NOW + 40 * DAY, "young")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from apps.audience.board import Board
-from apps.audience.edge import Edge, LocalStream
+from apps.audience.edge import Edge
 from apps.audience.pulse import Pulse
+from apps.audience.seats import LocalStream
 from apps.audience.sessions import Session
 from apps.realtime.outbox import Outbox
 from tests.realtime.peers import Peer

@@ -69,7 +69,7 @@ class Stage:
         return reply
 
     def open(self) -> None:
-        run_one(store.open_(self.stream_id))
+        run_one(store.live_mark(self.stream_id))
 
     def arrive(
         self, *sessions: Session, server: str = "one", held: int | None = None, known: Figures = NOTHING

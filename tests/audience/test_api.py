@@ -11,7 +11,7 @@ from ninja.throttling import SimpleRateThrottle
 
 from apps.accounts.services import user_register
 from apps.accounts.viewers import BROWSER_COOKIE
-from apps.audience import services, store
+from apps.audience import house_store, services
 from apps.audience.sessions import seoul_day
 from apps.audience.tokens import viewer_token_make, viewer_token_read
 from apps.realtime import redis
@@ -169,7 +169,7 @@ def test_rankings_of_a_category(client: Client, ann: Stream) -> None:
 
 
 def test_a_stream_that_has_just_gone_is_left_out(client: Client, ann: Stream) -> None:
-    run_one(("HDEL", store.CATALOG, ann.pk))
+    run_one(("HDEL", house_store.CATALOG, ann.pk))
     assert ask(client, "/api/rankings")[1]["items"] == []
 
 

@@ -1,9 +1,9 @@
 """What is pushed, when: on change, at most once a second, unchanged again every twenty; and what a pulse tells."""
 
 from apps.audience import board as boards
-from apps.audience import store
-from apps.audience.edge import epoch_ms
+from apps.audience import house_store
 from apps.audience.store import Figures
+from apps.realtime.clock import epoch_ms
 from apps.realtime.redis import run_now
 from tests.audience.seats import ENDED, Process
 from tests.audience.stage import Stage, tab
@@ -111,10 +111,10 @@ async def test_a_process_registers_and_says_goodbye(stage: Stage) -> None:
     name = process.edge.server
     process.join("ann")
     await process.pulse.report()
-    client_side = run_now([store.servers_since(epoch_ms() - 5_000), ("HGETALL", f"{store.SERVERS}:{name}")])
+    client_side = run_now([house_store.servers_since(epoch_ms() - 5_000), ("HGETALL", f"{house_store.SERVERS}:{name}")])
     assert client_side[0] == [name.encode()]
     about = client_side[1]
     assert (about[b"sessions"], about[b"role"]) == (b"1", b"all")
-    assert int(run_now([("TTL", f"{store.SERVERS}:{name}")])[0]) in range(590, 601)
+    assert int(run_now([("TTL", f"{house_store.SERVERS}:{name}")])[0]) in range(590, 601)
     await process.pulse.goodbye()
-    assert run_now([store.servers_since(0), ("EXISTS", f"{store.SERVERS}:{name}")]) == [[], 0]
+    assert run_now([house_store.servers_since(0), ("EXISTS", f"{house_store.SERVERS}:{name}")]) == [[], 0]

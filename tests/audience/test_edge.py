@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from prometheus_client import REGISTRY
 
-from apps.audience.edge import Edge, epoch_ms
+from apps.audience.edge import Edge
 from apps.audience.sessions import owner_make
 from apps.audience.store import Figures
+from apps.realtime.clock import epoch_ms
 from tests.audience.seats import ENDED, REPLACED, Process, WatchSeat
 from tests.audience.stage import Stage, both
 from tests.realtime.peers import turns

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apps.accounts.viewers import ViewerIdentity
-from apps.audience import store
+from apps.audience import house_store
 from apps.audience.port import AudienceReader
 from apps.audience.tokens import ViewerClaims, viewer_token_read
 from apps.realtime import redis
@@ -37,7 +37,9 @@ def test_counts_answer_for_every_asked_stream(stage: Stage) -> None:
 @both
 def test_rankings_by_viewers(stage: Stage) -> None:
     assert audience().house_viewers() is None
-    redis.run_now([store.rank(None, {7: 5, 8: 9, 9: 0}), store.rank(3, {7: 5, 9: 0}), store.house_put(14)])
+    redis.run_now(
+        [house_store.rank(None, {7: 5, 8: 9, 9: 0}), house_store.rank(3, {7: 5, 9: 0}), house_store.house_put(14)]
+    )
     assert audience().ranking(category_id=None, offset=0, limit=10) == [8, 7, 9]
     assert audience().ranking(category_id=None, offset=1, limit=1) == [7]
     assert audience().ranking(category_id=3, offset=0, limit=10) == [7, 9]

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from apps.audience import store
+from apps.audience import house_store, store
+from apps.audience.house_store import Listing
 from apps.audience.reconciliation import REPAIR_PATIENCE_MS, Reconciled, audience_reconcile
 from apps.audience.selectors import CountsUnavailable
 from apps.audience.sessions import Session
-from apps.audience.store import Figures, Listing
+from apps.audience.store import Figures
 from apps.realtime import redis
 from tests.audience.stage import NOON, Stage, both, run_one, tab
 from tests.services.redis_server import RedisServer
@@ -29,13 +30,15 @@ def people(count: int, *, server: str = "one", first: int = 0) -> list[Session]:
 def room(stage: Stage) -> Stage:
     """Stream 7, live and in the catalogue."""
     stage.open()
-    redis.run_now(store.listing_put(Listing(7, 1, "talk", "A talk", "Mina")))
+    redis.run_now(house_store.listing_put(Listing(7, 1, "talk", "A talk", "Mina")))
     return stage
 
 
 def alive(stage: Stage, *servers: str) -> None:
     """These processes are registered now."""
-    redis.run_now([c for s in servers for c in store.server_report(server=s, now_ms=stage.now_ms, about={"pid": 1})])
+    redis.run_now(
+        [c for s in servers for c in house_store.server_report(server=s, now_ms=stage.now_ms, about={"pid": 1})]
+    )
 
 
 def reconcile(stage: Stage) -> Reconciled:
@@ -152,10 +155,10 @@ def test_a_server_silent_for_long_is_taken_off_the_register(room: Stage) -> None
     alive(room, "one")
     room.at = 600_000
     reconcile(room)
-    assert run_one(store.servers_since(0)) == [b"one"]
+    assert run_one(house_store.servers_since(0)) == [b"one"]
     room.at = 600_001
     reconcile(room)
-    assert redis.run_now([store.servers_since(0), ("EXISTS", f"{store.SERVERS}:one")]) == [[], 0]
+    assert redis.run_now([house_store.servers_since(0), ("EXISTS", f"{house_store.SERVERS}:one")]) == [[], 0]
 
 
 def test_a_repair_waits_for_a_server_that_has_not_answered(room: Stage) -> None:

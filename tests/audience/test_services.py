@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from apps.audience import selectors, services, store
+from apps.audience import house_store, selectors, services, store
+from apps.audience.house_store import Listing
 from apps.audience.models import CurrentViewers
 from apps.audience.selectors import LiveCounts
 from apps.audience.sessions import seoul_day
-from apps.audience.store import Figures, Listing
+from apps.audience.store import Figures
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.realtime.redis import sync_client
 from apps.streams.models import Stream
 from apps.streams.services import category_ensure, stream_end, stream_update
@@ -84,7 +86,7 @@ def test_a_stream_that_changes_its_category_changes_its_ranking(ann: Stream) -> 
     services.stream_list(stream=ann, previous_category_id=talk)
     assert selectors.listings_live() == [Listing(ann.pk, music.pk, "music", "Now with songs", "ann")]
     assert (scores(talk), scores(music.pk), scores()) == ({}, {ann.pk: 0}, {ann.pk: 0})
-    assert int(run_one(store.category_id("music"))) == music.pk
+    assert int(run_one(house_store.category_id("music"))) == music.pk
 
 
 def test_a_closed_stream_is_gone_from_the_house_and_its_row_has_the_figures(ann: Stream, bob: Stream) -> None:
@@ -127,7 +129,7 @@ def test_a_rebuild_hears_of_a_lost_start_end_and_change(ann: Stream, bob: Stream
     Stream.objects.filter(pk=ann.pk).update(status="ended", ended_at=ann.started_at)
     music = category_ensure(slug="music", name="Music")
     Stream.objects.filter(pk=bob.pk).update(title="Another title", category=music)
-    redis.run_now(store.listing_drop(bob.pk, 0))
+    redis.run_now(house_store.listing_drop(bob.pk, 0))
     services.stream_list(stream=bob)  # what Redis still believes
     assert services.catalog_rebuild() == (1, 1)
     assert selectors.listings_live() == [Listing(bob.pk, music.pk, "music", "Another title", "bob")]
@@ -178,7 +180,7 @@ def test_a_stream_that_ends_during_a_sweep_does_not_come_back(ann: Stream, bob: 
 
 
 def test_live_counts_are_what_redis_has_now(ann: Stream, bob: Stream) -> None:
-    now_ms = services._now_ms()
+    now_ms = epoch_ms()
     stage = Stage(ann.pk, at=0, day=seoul_day(now_ms))
     stage.arrive(tab("t1", "v1"), tab("t2", "v2"))
     stage.depart(tab("t1", "v1"))
@@ -191,7 +193,7 @@ def test_live_counts_are_what_redis_has_now(ann: Stream, bob: Stream) -> None:
 def test_a_stream_whose_figures_are_spoilt_is_left_out_alone(
     ann: Stream, bob: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    day = seoul_day(services._now_ms())
+    day = seoul_day(epoch_ms())
     run_one(("SET", f"view:{{{ann.pk}}}:unique:{day}", "no HyperLogLog"))
     assert selectors.counts_live() == [LiveCounts(bob.pk, 0, 0, 0, 0)]
     run_one(("DEL", f"view:{{{ann.pk}}}:unique:{day}"))

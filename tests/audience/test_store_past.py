@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from apps.audience import past_store, store
+from apps.audience import house_store, past_store, store
+from apps.audience.house_store import Listing
 from apps.audience.past_store import Waiting
-from apps.audience.store import Figures, Listing
+from apps.audience.store import Figures
 from apps.realtime import redis
 from apps.realtime.redis import sync_client
 from tests.audience.stage import NOON, Stage, both, run_one, tab
@@ -218,7 +219,9 @@ def test_a_stream_that_does_not_exist_leaves_nothing(stage: Stage) -> None:
 
 
 def listed(is_there: bool) -> None:
-    redis.run_now(store.listing_put(Listing(7, 1, "talk", "A talk", "Mina")) if is_there else store.listing_drop(7, 1))
+    redis.run_now(
+        house_store.listing_put(Listing(7, 1, "talk", "A talk", "Mina")) if is_there else house_store.listing_drop(7, 1)
+    )
 
 
 def registered() -> list[int]:

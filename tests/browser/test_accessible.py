@@ -43,8 +43,16 @@ def owned(transactional_db: None) -> Owned:
         zone_create(actor=None, zone_id=f"z{number}", name=LONG, name_ko="공연장", app="hall", mode=mode)
     manager_set(actor=None, user=found.mina, role=Role.OWNER, app="hall")
     zone = zone_create(
-        actor=None, zone_id="hall", name="The Hall", per_minute=0, app="hall", message="Doors open at 9."
+        actor=None,
+        zone_id="hall",
+        name="The Hall",
+        per_minute=0,
+        app="hall",
+        message="Doors open at 9.",
+        mode="observe",
     )
+    manager_set(actor=None, user=found.mina, role=Role.OWNER, zone_id="hall")
+    manager_set(actor=None, user=found.jun, role=Role.OWNER, zone_id="hall")
     zone = zone_update(
         actor=found.mina, zone_id="hall", expected_version=zone.version, mode="queue-all", why="a rehearsal"
     )
@@ -93,6 +101,32 @@ def nobody_known(page: Page) -> None:
     expect(page.locator(".form .errorlist")).to_be_visible()
 
 
+def own_role_lowered(page: Page) -> None:
+    """Asked about, beside the question about a role that is to be taken away."""
+    page.locator("[name=username]").fill("mina")
+    page.locator("[name=role]").select_option("1")
+    page.locator(".form .button").click()
+    expect(page.locator(".form .notice.warning")).to_be_visible()
+    page.locator(".people .sure summary").last.click()
+    expect(page.locator(".people .sure[open] [name=why]")).to_be_visible()
+
+
+def undo_asked_about(page: Page) -> None:
+    """The question before an undo that lets everybody in, and the reason of one that is not asked about."""
+    for kind in ("sure", "because"):
+        page.locator(f".changes .{kind} summary").first.click()
+        expect(page.locator(f".changes .{kind}[open] [name=why]")).to_be_visible()
+
+
+def overtaken(page: Page) -> None:
+    """Somebody else was first: what they did, and what was typed."""
+    live(page)
+    page.locator("[data-deed=rate] [name=version]").evaluate("(one) => (one.value = 1)")
+    page.locator("[data-deed=rate] .button").first.click()
+    expect(page.locator(".conflict")).to_be_visible()
+    live(page)
+
+
 def id_refused(page: Page) -> None:
     """A zone whose id cannot be."""
     page.locator("[name=name]").fill("Hall")
@@ -126,12 +160,14 @@ def test_the_managers_pages(house: House, owned: Owned, person: Callable[..., Pe
     for eyes in SEEN:
         someone = person(server, **eyes)
         someone.sign_in(owned.mina)
-        someone.forgive(r"status of 400")
+        someone.forgive(r"status of (400|409)")
         look(someone, "/manage/", live)
         look(someone, "/manage/zones/hall/", unfolded)
         look(someone, "/manage/zones/hall/settings/")
         look(someone, "/manage/zones/hall/people/", nobody_known)
-        look(someone, "/manage/zones/hall/changes/")
+        look(someone, "/manage/zones/hall/people/", own_role_lowered)
+        look(someone, "/manage/zones/hall/changes/", undo_asked_about)
+        look(someone, "/manage/zones/hall/", overtaken)
         look(someone, "/manage/zones/hall/report/", folded_out)
         look(someone, "/manage/new/", id_refused)
 

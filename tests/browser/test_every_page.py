@@ -1,15 +1,24 @@
 """What holds on every page: it fits a phone, speaks the chosen language, keeps the theme, runs no inline script."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from apps.accounts.models import User
 from apps.realtime.content_policy import CONTENT_POLICY
 from apps.streams.services import stream_end
+from apps.waitingroom.models import Role
+from apps.waitingroom.role_services import manager_set
+from apps.waitingroom.services import zone_create
+from tests.analytics.owned import owned_make
 from tests.browser.conftest import House, Person, Stage
+from tests.waitingroom.test_pages import FILES as WAITING_PAGE
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+TAB_ICON = "img/mark.svg"
 
 LONG = (
     "A title of one hundred and twenty letters, which is all that the form takes, without mercy on any narrow telephone"
@@ -18,7 +27,7 @@ LONG = (
 
 @pytest.fixture
 def addresses(stage: Stage) -> list[str]:
-    """Every kind of page that a visitor may see."""
+    """Every kind of page that anybody may see."""
     live, ended = stage(LONG), stage("무궁화꽃이피었습니다" * 8)
     stage("Superkalifragilistik" * 5)
     stream_end(stream=ended)
@@ -34,6 +43,23 @@ def addresses(stage: Stage) -> list[str]:
     ]
 
 
+@pytest.fixture
+def desk(transactional_db: None) -> tuple[User, list[str]]:
+    """Somebody who broadcasts and runs a zone, and every kind of page that is for such people; and who waits there."""
+    owned = owned_make()
+    zone_create(actor=None, zone_id="hall", name=LONG[:80], app="hall", message=LONG, mode="queue-all", per_minute=0)
+    manager_set(actor=None, user=owned.mina, role=Role.OWNER, app="hall")
+    return owned.mina, [
+        "/wait/hall/?next=/",
+        "/studio/",
+        "/studio/statistics/?from=2026-03-01&to=2026-03-03",
+        f"/live/{owned.second.pk}/statistics/",
+        "/manage/",
+        "/manage/new/",
+        *(f"/manage/zones/hall/{part}" for part in ("", "settings/", "people/", "changes/", "report/")),
+    ]
+
+
 def overflow(page: Page) -> int:
     """Pixels by which the page is wider than its window."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
@@ -46,6 +72,43 @@ def test_nothing_scrolls_sideways_on_a_small_phone(
     phone = person(house(), locale=locale, width=360)
     phone.forgive(r"status of 404")
     assert {path: overflow(phone.visit(path)) for path in addresses} == dict.fromkeys(addresses, 0)
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_the_pages_of_those_who_work_here_fit_a_small_phone_in_the_chosen_shade(
+    house: House, desk: tuple[User, list[str]], person: Callable[..., Person], locale: str
+):
+    mina, paths = desk
+    phone = person(house(), locale=locale, width=360, color_scheme="dark")
+    phone.sign_in(mina)
+    page = phone.visit("/")
+    page.get_by_role("button", name="Light or dark" if locale == "en-US" else "밝게 또는 어둡게").click()
+    for path in paths:
+        page.goto(phone.base_url + path)
+        expect(page.locator("html")).to_have_attribute("data-theme", "light")
+        expect(page.locator("html")).to_have_attribute("lang", locale[:2])
+        assert overflow(page) == 0, path
+
+
+def test_the_pages_of_those_who_work_here_keep_to_the_content_policy_and_to_this_host(
+    house: House, desk: tuple[User, list[str]], person: Callable[..., Person]
+):
+    mina, paths = desk
+    someone = person(house())
+    someone.sign_in(mina)
+    asked: set[str] = set()
+    someone.context.on("request", lambda request: asked.add(request.url))
+    someone.visit(paths[0])
+    expect(someone.context.pages[0].locator("[data-figure]")).to_have_text("1")
+    files = (url.partition("/static/")[2] for url in asked if "/static/" in url)
+    assert {re.sub(r"\.[0-9a-f]{12}(?=\.\w+$)", "", name) for name in files} == {*WAITING_PAGE, TAB_ICON}
+    for path in paths:
+        page = someone.context.new_page()
+        answer = page.goto(someone.base_url + path)
+        assert answer is not None
+        assert (answer.status, answer.headers["content-security-policy"]) == (200, CONTENT_POLICY), path
+        expect(page.locator("main")).to_be_visible()
+    assert {url for url in asked if not url.startswith(someone.base_url)} == set()
 
 
 def test_korean_is_chosen_by_the_browser_and_by_hand(house: House, addresses: list[str], person: Callable[..., Person]):

@@ -78,7 +78,9 @@ def test_a_line_is_seen_and_run_without_a_mouse(house: House, hana: User, person
         tab_to(wall, ".modes [value=open]")
         wall.keyboard.press("Enter")
         expect(wall.locator("[data-mode-tag]")).to_have_text("Open")
-        expect(wall.locator("[data-mode-since]")).to_have_text(re.compile(r"^Open since \d\d:\d\d, set by Hana Kim$"))
+        expect(wall.locator("[data-mode-since]")).to_have_text(
+            re.compile(r"^Open since \d\d:\d\d, set by Hana Kim \(hana\)$")
+        )
         waiting.wait_for_url(re.compile(r"pass=fp1\.hall"), timeout=20_000)
 
         # Taken back.
@@ -133,13 +135,13 @@ def test_the_second_sees_that_the_first_changed_it(
     page.locator("[data-deed=rate] [name=why]").fill("more stock")
     change(minsu, per_minute=120, mode="queue-all", why="payment is slow")
     expect(page.locator("[data-changed]")).to_have_text(
-        "최민수 changed the zone just now. Figures and forms here follow.", timeout=SOON_MS
+        "최민수 (minsu) changed the zone just now. Figures and forms here follow.", timeout=SOON_MS
     )
     # What nobody touched follows; what was typed stays.
     expect(page.locator("[data-figure=per_minute]")).to_have_text("120")
     expect(page.locator(".modes [aria-current]")).to_have_attribute("value", "queue-all")
     expect(page.locator("[data-mode-since]")).to_have_text(
-        re.compile("^Queue all since .*, set by 최민수: “payment is slow”$")
+        re.compile(r"^Queue all since .*, set by 최민수 \(minsu\): “payment is slow”$")
     )
     expect(page.locator(FIELD)).to_have_value("450")
     page.get_by_role("button", name="Change N").click()

@@ -120,7 +120,7 @@ def run(house: House, options: Options) -> Result:
 
 def _fill(number: int, at: datetime.datetime) -> None:
     """So many live streams, each with up to three viewers and figures from before."""
-    from apps.audience import store
+    from apps.audience import house_store, store
     from apps.audience.selectors import slices
     from apps.audience.sessions import Session, owner_make, seoul_day
     from apps.realtime.redis import ask_now
@@ -132,9 +132,9 @@ def _fill(number: int, at: datetime.datetime) -> None:
         for stream_id in part:
             viewers = [f"u{stream_id * 31 + n}" for n in range(stream_id % 4)]
             commands += [
-                store.open_(stream_id),
-                *store.listing_put(
-                    store.Listing(stream_id, 1, "load", f"Stream {stream_id}", f"Broadcaster {stream_id}")
+                store.live_mark(stream_id),
+                *house_store.listing_put(
+                    house_store.Listing(stream_id, 1, "load", f"Stream {stream_id}", f"Broadcaster {stream_id}")
                 ),
                 store.announce(
                     stream_id=stream_id,

@@ -34,16 +34,16 @@ def run(house: House, options: Options) -> Result:
 
 def _rank(house: House, streams: list[tuple[int, int]]) -> None:
     """Give every stream an audience with a long tail."""
-    from apps.audience import store
+    from apps.audience import house_store
     from apps.realtime.redis import close_sync_clients, run_now
 
     for start in range(0, len(streams), BATCH):
         part = streams[start : start + BATCH]
         scores = {stream_id: 100_000 // (start + place + 1) for place, (stream_id, _) in enumerate(part)}
-        run_now([store.rank(None, scores)])
+        run_now([house_store.rank(None, scores)])
         for category_id in {category_id for _, category_id in part}:
             own = {stream_id: scores[stream_id] for stream_id, category in part if category == category_id}
-            run_now([store.rank(category_id, own)])
+            run_now([house_store.rank(category_id, own)])
     close_sync_clients()
 
 

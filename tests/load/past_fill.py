@@ -20,13 +20,13 @@ VIEWERS = (
 
 def partitions_make(since: datetime.datetime, now: datetime.datetime) -> None:
     """Give the empty tables the partitions that they would have, had they been there since then."""
-    from apps.analytics import partition_store as store
+    from apps.analytics import partition_sql as sql
     from apps.analytics.partitions import plan_make
 
     with connection.cursor() as cursor:
-        for layout in store.layouts():
+        for layout in sql.layouts():
             for step in plan_make(layout, None, now=now, since=since):
-                cursor.execute(store.statement(connection, layout, step))
+                cursor.execute(sql.statement(connection, layout, step))
 
 
 def channels_make(channels: int, first: datetime.date, days: int, categories: list[int]) -> None:

@@ -74,7 +74,7 @@ def run(house: House, options: Options) -> Result:
 
 def _go_live(stream_ids: Iterable[int], categories: list[int]) -> None:
     """List them in Redis, each with one viewer, and rank them with a long tail."""
-    from apps.audience import store
+    from apps.audience import house_store, store
     from apps.audience.selectors import slices
     from apps.audience.sessions import Session, owner_make, seoul_day
     from apps.realtime.redis import ask_now, close_sync_clients
@@ -85,8 +85,10 @@ def _go_live(stream_ids: Iterable[int], categories: list[int]) -> None:
         commands: list[Any] = []
         for stream_id in part:
             category = stream_id % CATEGORIES
-            commands += store.listing_put(
-                store.Listing(stream_id, categories[category], f"load-{category}", f"Stream {stream_id}", "Channel")
+            commands += house_store.listing_put(
+                house_store.Listing(
+                    stream_id, categories[category], f"load-{category}", f"Stream {stream_id}", "Channel"
+                )
             )
             commands.append(
                 store.announce(
@@ -101,7 +103,7 @@ def _go_live(stream_ids: Iterable[int], categories: list[int]) -> None:
                 )
             )
         scores = {stream_id: 1_000_000 // (number * BATCH + place + 1) for place, stream_id in enumerate(part)}
-        ask_now([*commands, store.rank(None, scores)])
+        ask_now([*commands, house_store.rank(None, scores)])
     close_sync_clients()
 
 

@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from apps.audience import store
+from apps.audience import house_store
 from apps.operations.alert_address import address_seal
 from apps.operations.alert_services import rules_evaluate
 from apps.operations.models import AlertChannel, AlertEvent, AlertNotice, AlertRule
 from apps.realtime import redis
+from apps.waitingroom import board_store
+from apps.waitingroom.bearing import Bearing
+from apps.waitingroom.models import Zone
+from tests.waitingroom.zones import line_of
 
 NOON = 1_798_113_600_000  # 2026-12-24 12:00 UTC, 21:00 in Seoul
 
@@ -88,7 +92,7 @@ def rule_make(*channels: AlertChannel, **fields: Any) -> AlertRule:
 def drift_is(value: int, *, at_s: float = 0) -> None:
     """What reconciliation found, so many seconds after noon."""
     at_ms = NOON + int(at_s * 1000)
-    redis.ask_now([store.reconciled_put(at_ms=at_ms, streams=1, drift=value, asked=0, repaired=0)])
+    redis.ask_now([house_store.reconciled_put(at_ms=at_ms, streams=1, drift=value, asked=0, repaired=0)])
 
 
 def look(at_s: float, value: int | None = None) -> int:
@@ -115,3 +119,22 @@ def events() -> list[tuple[str, float, float | None, float, float]]:
 def notices() -> list[tuple[str, str, str]]:
     """Channel, kind and state of every notice, oldest first."""
     return list(AlertNotice.objects.order_by("pk").values_list("channel_name", "kind", "state"))
+
+
+def gate_reports(*, at_s: float = 0) -> None:
+    """A gate says that it is there, so many seconds after noon; lines that it tells nothing of are empty."""
+    redis.ask_now([board_store.gate_report(gate="g1", sockets={}, now_ms=NOON + int(at_s * 1000))])
+
+
+def gate_tells(*zones: Zone, at_s: float = 0, **changes: Any) -> None:
+    """A gate says how these lines stand, as it reads them in Redis; `changes` are of what it says."""
+    at_ms = NOON + int(at_s * 1000)
+    told = {}
+    for zone in zones:
+        line = line_of(zone.pk)
+        assert line is not None
+        figures = {"epoch": line.epoch, "version": zone.version, "waiting": line.waiting, "front": line.front}
+        unused = {"called": 0, "eta": None, "moved": at_ms, "grown": 0, "since": 0}
+        told[zone.pk] = Bearing(**{"at": at_ms, "entering": 0, **figures, **unused, **changes}).to_json()
+    redis.ask_now(board_store.lines_tell(told))
+    gate_reports(at_s=at_s)

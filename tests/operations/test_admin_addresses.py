@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
-from apps.operations.admin_addresses import is_allowed, networks_read
+from apps.accounts.house_addresses import is_allowed, networks_read
 from apps.realtime.metrics import REJECTED
 from tests.services.web import WebServer
 

@@ -119,6 +119,10 @@ def test_services_are_those_of_the_settings(settings: Any) -> None:
         "fe80::1%eth0",
         "fd00::1",
         "::ffff:127.0.0.1",
+        "64:ff9b::10.1.2.3",  # what translators make of addresses of the old kind
+        "64:ff9b::7f00:1",
+        "2002:a01:203::1",
+        "2002:7f00:1::",
     ],
 )
 def test_hosts_inside_are_refused_unless_they_are_named(
@@ -133,6 +137,15 @@ def test_hosts_inside_are_refused_unless_they_are_named(
         address_reach(address)
     settings.ALERT_INTERNAL_HOSTS = ["hooks.example"]
     address_reach(address)
+
+
+@pytest.mark.parametrize("outside", ["93.184.215.14", "2606:2800:21f::1", "64:ff9b::5db8:d70e", "2002:5db8:d70e::1"])
+def test_hosts_outside_are_taken_also_behind_a_translator(
+    outside: str, names: dict[str, list[str]], settings: Any
+) -> None:
+    settings.ALERT_INTERNAL_HOSTS = []
+    names["hooks.example"] = [outside]
+    address_reach(address_parse("jsons://hooks.example/x"))
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
+from django.core.cache import caches
 from django.db import connections
 from django.test import Client
 
 from apps.accounts.services import operator_ensure, user_register
-from apps.operations.admin import AlertChannelForm
 from apps.operations.alert_address import address_open
 from apps.operations.alert_kinds import AlertKind
 from apps.operations.alert_sending import channels_send
+from apps.operations.channel_admin import TESTED_AT_ONCE, AlertChannelForm
 from apps.operations.models import AlertChannel, AlertEvent, AlertRule
 from tests.operations.alert_stage import NOON, Endpoint, channel_make, endpoint_open, look, rule_make
 from tests.waitingroom.zones import zone_make
@@ -137,6 +138,10 @@ def test_a_channel_is_tried_from_its_page(desk: Client, endpoint: Endpoint) -> N
     shown = desk.get(CHANNELS).content.decode()
     assert "ops took the test notice." in shown
     endpoint.answer = 404
+    desk.post(f"{CHANNELS}{channel.pk}/change/", form(name="ops", **{TEST_ONE: "1"}))
+    assert "ops was tried a moment ago." in desk.get(CHANNELS).content.decode()
+    assert len(endpoint.paths) == 1
+    caches["default"].delete(f"alerts:tested:{channel.pk}")  # as after ten seconds
     desk.post(f"{CHANNELS}{channel.pk}/change/", form(**{TEST_ONE: "1"}))
     shown = desk.get(CHANNELS).content.decode()
     assert "ops did not take the test notice: " in shown
@@ -182,6 +187,13 @@ def test_chosen_channels_are_tried_from_the_list(desk: Client, endpoint: Endpoin
     assert traces() == {"Test notice sent."}
 
 
+def test_of_many_channels_none_is_tried(desk: Client, endpoint: Endpoint) -> None:
+    chosen = [channel_make(endpoint.url, name=f"channel {number}") for number in range(TESTED_AT_ONCE + 1)]
+    response = desk.post(CHANNELS, {"action": "test_chosen", "_selected_action": [one.pk for one in chosen]})
+    assert said(response) == ["Choose no more than 5 channels at once. Nothing was sent."]
+    assert (endpoint.paths, traces()) == ([], set())
+
+
 # --- rules --------------------------------------------------------------------------------------------------------
 
 
@@ -222,7 +234,7 @@ def test_the_usual_rules_are_added_once(desk: Client) -> None:
     assert all((rule.limit, rule.limit_used) == (None, rule.facts.limit) for rule in made)
     assert LogEntry.objects.count() == len(AlertKind) - 1
     response = desk.get(f"{RULES}usual/")
-    assert (response.status_code, said(response)) == (302, ["7 rules added.", "There is a rule of every kind already."])
+    assert (response.status_code, said(response)) == (302, ["9 rules added.", "There is a rule of every kind already."])
     desk.post(f"{RULES}usual/")
     assert AlertRule.objects.count() == len(AlertKind)
 

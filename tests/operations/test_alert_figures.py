@@ -1,32 +1,32 @@
-"""What rules look at, read from real stores: every kind at its limit, and what is unknown stays unknown."""
+"""What rules about the house look at, read from real stores: every kind at its limit, and the unknown stays unknown."""
 
+import json
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client import REGISTRY
 
-from apps.audience import store as audience_store
+from apps.audience import house_store as audience_store
 from apps.audience.metrics import failures
 from apps.audience.models import CurrentViewers
 from apps.operations import alert_figures
-from apps.operations.alert_figures import ENDLESS_S, Reading, house_read, readings
+from apps.operations.alert_figures import house_read, readings
+from apps.operations.alert_readings import Reading
 from apps.operations.models import AlertRule
 from apps.realtime import redis
 from apps.realtime.metrics import REDIS_FAILURES
 from apps.streams.services import broadcaster_ensure, category_ensure, stream_start
 from apps.waitingroom import board_store
-from apps.waitingroom.models import Zone
-from apps.waitingroom.services import zone_update
 from tests.operations.alert_stage import NOON, drift_is
 from tests.services.redis_server import RedisServer
 from tests.services.waiting import eventually
 from tests.services.web import WebServer
-from tests.waitingroom.zones import ask, crowd_join, crowd_seen, zone_make
+from tests.waitingroom.zones import ask, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
@@ -44,86 +44,6 @@ def figures(kind: str, *, at_s: float = 0) -> dict[str, float | None]:
     found = read(kind, at_s=at_s)
     assert found is not None
     return {subject: reading.value for subject, reading in found.items()}
-
-
-def entered(zone: Zone, count: int) -> None:
-    """So many in the minute before noon."""
-    ask(("HSET", f"line:{{{zone.pk}}}:stats:{NOON // 60_000 - 1}", "entries", count))
-
-
-def change(zone: Zone, **changes: Any) -> Zone:
-    return zone_update(actor=None, zone_id=zone.pk, expected_version=zone.version, **changes)
-
-
-def test_people_in_line() -> None:
-    one, _two = zone_make("one", mode="queue-all", per_minute=0, name_ko="하나"), zone_make("two")
-    crowd_join(one, 7)
-    assert read("line") == {"one": Reading(7, "One (one)", "하나 (one)"), "two": Reading(0, "Two (two)", "Two (two)")}
-
-
-@pytest.mark.parametrize("redis_url", ["single", pytest.param("cluster", marks=pytest.mark.cluster)], indirect=True)
-def test_a_line_that_redis_lost_is_unknown_and_no_other_is(redis_url: str) -> None:
-    lost, broken, fine = zone_make("a"), zone_make("b"), zone_make("c", mode="queue-all", per_minute=0)
-    crowd_join(fine, 2)
-    ask(("DEL", f"line:{{{lost.pk}}}"))
-    ask(("DEL", f"line:{{{broken.pk}}}"))
-    ask(("SET", f"line:{{{broken.pk}}}", "not a hash"))
-    assert figures("line") == {"a": None, "b": None, "c": 2}
-
-
-def test_a_front_that_stands_still_while_the_line_grows() -> None:
-    zone = zone_make(mode="paused", per_minute=60)
-    crowd_join(zone, 5, now_ms=NOON)
-    memory = read("still")["concert"].memory  # type: ignore[index]
-    crowd_join(zone, 1, batch=2, now_ms=NOON + 90_000)
-    found = read("still", {"concert": memory}, at_s=90)["concert"]  # type: ignore[index]
-    assert found.value == 90
-    change(zone, mode="queue-all")
-    crowd_seen(zone, range(6), now_ms=NOON + 96_000)  # the front moves on
-    assert read("still", {"concert": found.memory}, at_s=97)["concert"].value == 0  # type: ignore[index]
-
-
-def test_before_the_opening_everybody_knows_that_they_wait() -> None:
-    opens_at = datetime.fromtimestamp(NOON / 1000 + 600, tz=UTC)
-    prequeue_from = opens_at - timedelta(hours=1)
-    zone = zone_make(per_minute=10, opens_at=opens_at, prequeue_from=prequeue_from)
-    crowd_join(zone, 50, now_ms=NOON)
-    for kind in ("still", "wait", "underused"):
-        assert (figures(kind), figures(kind, at_s=599)) == ({"concert": 0}, {"concert": 0})
-    assert figures("line") == {"concert": 50}
-    assert figures("wait", at_s=600) == {"concert": 300}
-
-
-@pytest.mark.parametrize(
-    ("changes", "seconds"),
-    [({}, 300), ({"per_minute": 1}, 3_000), ({"per_minute": 0}, ENDLESS_S), ({"mode": "paused"}, ENDLESS_S)],
-)
-def test_who_joins_now_waits(changes: dict[str, Any], seconds: float) -> None:
-    zone = zone_make(mode="queue-all", per_minute=10)
-    assert figures("wait") == {"concert": 0}
-    crowd_join(zone, 50)
-    if changes:
-        change(zone, **changes)
-    assert figures("wait") == {"concert": seconds}
-
-
-@pytest.mark.parametrize(
-    ("waiting", "count", "percent"), [(100, 25, 75), (100, 100, 0), (100, 120, 0), (75, 25, 75), (74, 25, 0), (0, 0, 0)]
-)
-def test_entries_that_nobody_uses_though_enough_wait(waiting: int, count: int, percent: float) -> None:
-    zone = zone_make(mode="queue-all", per_minute=100)
-    if waiting:
-        crowd_join(zone, waiting)
-    entered(zone, count)
-    assert figures("underused") == {"concert": percent}
-
-
-@pytest.mark.parametrize("changes", [{"mode": "paused"}, {"mode": "blocked"}, {"per_minute": 0}])
-def test_a_zone_that_lets_nobody_in_leaves_nothing_unused(changes: dict[str, Any]) -> None:
-    zone = zone_make(mode="queue-all", per_minute=100)
-    crowd_join(zone, 500)
-    change(zone, **changes)
-    assert figures("underused") == {"concert": 0}
 
 
 def test_drift() -> None:
@@ -213,6 +133,27 @@ def test_a_real_gate_says_what_it_is(web: Callable[..., WebServer]) -> None:
     assert (found.name.partition(":")[0], found.role, found.failures) == (socket.gethostname(), "gate", 0)
 
 
+@pytest.mark.slow
+def test_what_a_real_gate_tells_of_a_line_is_what_rules_look_at(web: Callable[..., WebServer]) -> None:
+    zone_make(mode="queue-all", per_minute=0)
+    server = web(role="gate")
+    for client in range(3):
+        wanted = json.dumps({"zoneId": "concert", "clientIp": f"192.0.2.{client}"}).encode()
+        json_told = {"Content-Type": "application/json"}
+        with urlopen(Request(f"http://127.0.0.1:{server.port}/traffic/wait", wanted, json_told), timeout=5) as answer:
+            assert not json.load(answer)["canEnter"]
+
+    def line() -> bool:
+        house = house_read(kinds={"line"})
+        found = readings(rule("line"), house, {}) or {}
+        return found["concert"].value == 3
+
+    eventually(line)
+    waits = readings(rule("wait"), house_read(kinds={"wait"}), {})
+    assert waits is not None
+    assert waits["concert"].value == 86_400
+
+
 @pytest.mark.parametrize("kind", ["drift", "silent", "errors"])
 def test_without_redis_the_house_is_unknown(
     kind: str, private_redis: RedisServer, use_redis: Callable[[str], str]
@@ -226,19 +167,3 @@ def test_without_redis_the_house_is_unknown(
     before = unread()
     assert read(kind) is None
     assert unread() == before + 1
-
-
-def test_what_no_rule_wants_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    zone_make()
-    asked: list[Any] = []
-    send = redis.run_now
-
-    def counted(commands: list[redis.Command]) -> list[Any]:
-        asked.extend(commands)
-        return send(commands)
-
-    monkeypatch.setattr(redis, "run_now", counted)
-    house = house_read(kinds=set(), now_ms=NOON)
-    assert (house, asked) == (alert_figures.House(NOON), [])
-    house_read(kinds={"line", "wait"}, now_ms=NOON)
-    assert len(asked) == 2  # for all rules about zones together

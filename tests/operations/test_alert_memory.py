@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.operations.alert_memory import errors_a_minute, stillness
+from apps.operations.alert_memory import errors_a_minute, lasting, stillness
 
 NOON = 1_798_113_600_000
 
@@ -103,3 +103,24 @@ def test_the_rate_is_what_came_over_the_time_that_it_came_in(looks: list[tuple[i
         expected = sum(count for at, count in came if at > begin) * 60_000 / max(60_000, now_ms - begin)
         assert rate == expected
         assert len(memory["points"]) <= 62
+
+
+def lasted(looks: list[tuple[float, str | None]]) -> list[float]:
+    """Seconds, look by look; a look is (seconds after noon, what is the matter)."""
+    memory: dict[str, Any] | None = None
+    found = []
+    for at_s, what in looks:
+        memory, seconds = lasting(memory, what=what, now_ms=NOON + int(at_s * 1000))
+        found.append(seconds)
+    return found
+
+
+def test_for_how_long_something_has_been_the_matter() -> None:
+    assert lasted([(0, "away"), (15, "away"), (75, "away")]) == [0, 15, 75]
+    assert lasted([(0, None), (15, "away"), (30, None), (45, "away"), (60, "away")]) == [0, 0, 0, 0, 15]
+    assert lasted([(0, "new"), (15, "wrong"), (30, "wrong")]) == [0, 0, 15]
+
+
+def test_nobody_knows_of_a_time_in_which_nobody_looked() -> None:
+    assert lasted([(0, "away"), (60, "away"), (121, "away"), (136, "away")]) == [0, 60, 0, 15]
+    assert lasted([(0, "away"), (-3_600, "away"), (-3_585, "away")]) == [0, 0, 15]

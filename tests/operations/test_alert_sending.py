@@ -180,6 +180,21 @@ def test_what_is_old_is_news_no_more(endpoint: Endpoint) -> None:
     assert (notices(), endpoint.paths, row().busy_until) == ([("ops", "trouble", "given-up")], [], None)
 
 
+@pytest.mark.parametrize("changes", [{"enabled": False}, {"busy_until": at(KEPT_S + 30)}, None])
+def test_so_it_is_whatever_became_of_its_channel(endpoint: Endpoint, changes: dict[str, Any] | None) -> None:
+    trouble(channel_make(endpoint.url))
+    if changes:
+        AlertChannel.objects.update(**changes)
+    else:
+        AlertChannel.objects.all().delete()
+    before = counted("given_up")
+    assert channels_send(now=at(KEPT_S)) == 0
+    assert notices() == [("ops", "trouble", "waiting")]
+    assert channels_send(now=at(KEPT_S + 1)) == 0
+    assert notices() == [("ops", "trouble", "given-up")]
+    assert (counted("given_up"), endpoint.paths) == (before + 1, [])
+
+
 def test_an_address_that_may_not_be_spoken_to_any_more_is_not(endpoint: Endpoint, settings: Any) -> None:
     trouble(channel_make(endpoint.url))
     settings.ALERT_INTERNAL_HOSTS = []

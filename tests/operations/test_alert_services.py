@@ -17,7 +17,7 @@ from apps.operations.alert_services import events_forget, rules_evaluate
 from apps.operations.models import AlertEvent, AlertNotice, AlertRule, AlertState
 from apps.waitingroom.services import zone_clear, zone_delete
 from config.celery import app
-from tests.operations.alert_stage import NOON, channel_make, drift_is, events, look, notices, rule_make
+from tests.operations.alert_stage import NOON, channel_make, drift_is, events, gate_tells, look, notices, rule_make
 from tests.services.redis_server import RedisServer
 from tests.waitingroom.zones import crowd_join, zone_make
 
@@ -71,6 +71,7 @@ def test_every_zone_is_a_subject_of_its_own(redis_url: str) -> None:
     rule_make(name="one", kind="line", limit=10, zone=zones[2])
     for zone, crowd in zip(zones, (11, 10, 12), strict=True):
         crowd_join(zone, crowd)
+    gate_tells(*zones)
     look(0)
     assert sorted(AlertEvent.objects.values_list("rule_name", "subject", "place", "last_value")) == [
         ("all", "live1", "Live1 (live1)", 12),
@@ -79,6 +80,7 @@ def test_every_zone_is_a_subject_of_its_own(redis_url: str) -> None:
         ("shop", "shop1", "Shop1 (shop1)", 11),
     ]
     zone_clear(actor=None, zone_id="shop1")
+    gate_tells(*zones, at_s=15)
     look(15)
     assert sorted(AlertEvent.objects.filter(closed_at=None).values_list("rule_name", flat=True)) == ["all", "one"]
 
@@ -88,9 +90,11 @@ def test_a_zone_that_goes_is_in_trouble_no_more() -> None:
     rule_make(name="all", kind="line", limit=0)
     rule_make(name="one", kind="line", limit=0, zone=zone)
     crowd_join(zone, 3)
+    gate_tells(zone)
     look(0)
     zone_delete(zone_id=zone.pk)
     look(15)
+    assert AlertEvent.objects.get(rule_name="all").is_gone
     assert [(event.rule_name, event.closed_at is not None) for event in AlertEvent.objects.order_by("rule_name")] == [
         ("all", True),
         ("one", True),
@@ -120,6 +124,7 @@ def test_without_redis_nothing_is_known_and_nothing_changes(
     rule_make(channel_make())
     rule_make(name="line", kind="line", limit=0)
     crowd_join(zone, 3)
+    gate_tells(zone)
     look(0, 200)
     before, states = events(), list(AlertState.objects.order_by("rule", "subject").values())
     private_redis.stop()
@@ -233,7 +238,9 @@ def test_five_hundred_zones_cost_a_few_statements(django_assert_max_num_queries:
     for zone in zones:
         crowd_join(zone, 3)
     rule_make(channel_make(), name="still", kind="still")
+    gate_tells(*zones)
     look(0)
+    gate_tells(*zones, at_s=15)
     with django_assert_max_num_queries(20):  # as many for 40 zones as for 500
         look(15)
     assert AlertState.objects.count() == 40

@@ -60,6 +60,20 @@ def test_it_is_over_from_when_to_when() -> None:
     assert message.severity == ""
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("silent", "It is off the register, so nobody waits to hear of it any more (last heard of before: 9 min 45 s"),
+        ("line", "It is not there any more (people in line: 585 at worst)"),
+    ],
+)
+def test_what_is_gone_did_not_come_back(kind: str, said: str) -> None:
+    gone = notice("recovery", kind=kind, closed_at=OPENED.replace(hour=4), is_gone=True, last_value=0, worst_value=585)
+    body = message_of([gone], language="en").body
+    assert said in body
+    assert "limit" not in body
+
+
 def test_it_is_still_so() -> None:
     assert message_of([notice("reminder")], language="en").title == "Fullhouse: still: A line forms: Concert (concert)"
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
-from django.core.management import call_command
 
 from apps.accounts.models import User
 from apps.operations.demo import Login, demo_data_load, operator_login
@@ -20,7 +19,7 @@ pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
 def test_demo_data_is_loaded_once_and_keeps_what_is_there() -> None:
-    call_command("demo_data", verbosity=0)
+    demo_data_load()
     assert (Category.objects.count(), Broadcaster.objects.count()) == (10, 300)
     music = Category.objects.get(slug="music")
     assert (music.name, music.name_ko) == ("Music", "음악")

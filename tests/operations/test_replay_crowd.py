@@ -27,12 +27,12 @@ from apps.realtime.redis import sync_client
 from apps.waitingroom.models import Zone
 from apps.waitingroom.services import zone_create
 from tests.services.process import REPOSITORY
+from tests.services.traces import CROWD, needs_traces
 from tests.services.web import WebServer
 
 Env = Callable[[], dict[str, str]]
 Web = Callable[..., WebServer]
 
-REAL_FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "crowd" / "worldcup98_per_minute.csv.gz"
 START = datetime(1998, 7, 7, 19, 8, tzinfo=UTC).timestamp()
 
 
@@ -122,9 +122,9 @@ def test_the_busiest_minute_is_three_times_n_and_nobody_is_lost(requests: list[i
     assert len(moments) < 5 or moments != arrivals(minutes, per_minute=per_minute, seed=2)
 
 
-@pytest.mark.skipif(not REAL_FILE.exists(), reason="needs the shared data folder beside the repository")
+@needs_traces
 def test_the_steepest_ramp_of_a_real_crowd() -> None:
-    minutes = crowd_read(REAL_FILE)
+    minutes = crowd_read(CROWD)
     assert (len(minutes), max(minute.requests for minute in minutes)) == (125_300, 229_426)
     ramp = crowd_cut(minutes, start=START, count=15)
     assert (len(ramp), ramp[0].requests, ramp[-1].requests) == (15, 65_468, 89_367)

@@ -22,9 +22,9 @@ from apps.operations.replay.trace import (
     trace_read,
     true_counts,
 )
+from tests.services.traces import DAY, needs_traces
 
 HEADER = "epoch_utc,device,channel,game,country,player\n"
-REAL_FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "audience" / "twitch20150101_video_play.csv.gz"
 
 
 def trace_file(folder: Path, text: str, *, zipped: bool = False) -> Path:
@@ -179,12 +179,12 @@ def test_samples_are_spread_evenly_up_to_the_end() -> None:
 # --- a real day ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not REAL_FILE.exists(), reason="needs the shared data folder beside the repository")
+@needs_traces
 def test_the_first_two_hours_of_a_real_day() -> None:
-    trace = trace_read(REAL_FILE, seed=1)
+    trace = trace_read(DAY, seed=1)
     assert (len(trace.sessions), len(trace.channels)) == (14_537, 10)
     assert len({session.device for session in trace.sessions}) == 13_593
-    with gzip.open(REAL_FILE, "rt") as file:
+    with gzip.open(DAY, "rt") as file:
         rows = [(float(row["epoch_utc"]), row["device"], row["channel"]) for row in csv.DictReader(file)]
     assert [(session.start, session.device, session.channel) for session in trace.sessions] == rows
 

@@ -7,7 +7,8 @@ import pytest
 from uvicorn.protocols.utils import ClientDisconnected
 from websockets.frames import Frame, Opcode
 
-from apps.realtime.protocol import WRITE_HIGH_WATER, Inbox
+from apps.realtime.lean_parts import Inbox
+from apps.realtime.protocol import WRITE_HIGH_WATER
 from tests.realtime.asgi_server import Echo, Served, serving
 from tests.realtime.raw_websocket import BINARY, CLOSE, PING, PONG, TEXT, RawWebSocket, frame
 from tests.services.waiting import eventually_async

@@ -37,9 +37,9 @@ SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/s
 # Below the range from which the kernel gives outgoing connections their ports, and so is each of them plus 10,000
 # (the bus of a Redis Cluster node).
 ALL_PORTS = range(20_000, 22_700)
-# The halves of a suite that run side by side (pytest-xdist's gw0 and gw1) never take each other's.
-_HALF = os.environ.get("PYTEST_XDIST_WORKER", "")
-PORTS = ALL_PORTS[int(_HALF[2:]) % 2 :: 2] if _HALF else ALL_PORTS
+# The parts of a suite that run side by side (pytest-xdist's gw0, gw1, ...) never take each other's.
+_PART = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+PORTS = ALL_PORTS[int(_PART[2:]) :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
 BUS_OFFSET = 10_000
 
 

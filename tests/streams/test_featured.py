@@ -170,6 +170,11 @@ def test_a_viewer_is_disconnected_from_a_streams_page(desk: Client, new_stream: 
         assert desk.post(address, {"confirmed": "yes", "viewer": who, "reason": "Spam"}).status_code == 302
     assert plain.closed == [(who, stream.pk, "Spam") for who in (mina.viewer_id, mina.viewer_id, guest)]
     assert logged()[-1] == (str(stream.pk), f"Viewer {guest} disconnected. Spam")
+    # Somebody who is called like the number of another shields nobody, and is not taken for them.
+    User.objects.filter(pk=mina.pk).update(username="u987654")
+    assert desk.post(address, {"confirmed": "yes", "viewer": "u987654", "reason": ""}).status_code == 302
+    assert plain.closed[-1] == ("u987654", stream.pk, "")
+    assert desk.post(address, {"confirmed": "yes", "viewer": "u\u0661\u0662", "reason": ""}).status_code == 200
 
 
 def test_a_search_among_live_streams_looks_inside_of_titles(desk: Client, new_stream: NewStream):

@@ -58,7 +58,8 @@ def fields_of(markup: str) -> dict[str, str]:
         if told_of.get("type") == "checkbox" and "checked" not in tag:
             continue
         if "name" in told_of and told_of["name"] != "csrfmiddlewaretoken":
-            found[told_of["name"]] = unescape(told_of.get("value", ""))
+            default = "on" if told_of.get("type") == "checkbox" else ""
+            found[told_of["name"]] = unescape(told_of.get("value", default))
     for name, text in re.findall(r'<textarea name="([^"]*)"[^>]*>\s?(.*?)</textarea>', markup, re.S):
         found[name] = unescape(text)
     for name, options in re.findall(r'<select name="([^"]*)"[^>]*>(.*?)</select>', markup, re.S):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from apps.accounts.models import User
 from apps.accounts.services import user_register
 from apps.waitingroom import services
-from apps.waitingroom.changes import NotUndoable, change_undo, changes_of
+from apps.waitingroom.changes import NotUndoable, Undone, change_undo, changes_of
 from apps.waitingroom.models import ChangeAction, Zone, ZoneChange
 from tests.analytics.house import at_once
 from tests.waitingroom.zones import crowd_join, line_of, told, zone_make
@@ -35,7 +35,7 @@ def update(actor: User | None = None, **changes: Any) -> Zone:
     return services.zone_update(actor=actor, zone_id="concert", expected_version=row().version, **changes)
 
 
-def undo(change: ZoneChange, actor: User | None = None, **options: Any) -> Zone:
+def undo(change: ZoneChange, actor: User | None = None, **options: Any) -> Undone:
     return change_undo(actor=actor, change_id=change.pk, expected_version=row().version, **options)
 
 
@@ -240,7 +240,7 @@ def test_of_two_that_undo_at_once_one_does(mina: User) -> None:
 
     def undo_now(meet: Callable[[], object]) -> int:
         meet()
-        return change_undo(actor=None, change_id=change.pk, expected_version=changed.version).per_minute
+        return change_undo(actor=None, change_id=change.pk, expected_version=changed.version).zone.per_minute
 
     results = at_once(undo_now, times=3)
     assert sorted(str(type(result).__name__) for result in results) == ["Conflict", "Conflict", "int"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.waitingroom.desk import AGAIN_S, Desk
+from apps.waitingroom.desk import AGAIN_S, HELD_MOST, Desk
 from apps.waitingroom.pacing import HOLD_MS
 from apps.waitingroom.redis_clock import RedisClock
 from apps.waitingroom.replies import WAIT
@@ -101,6 +101,31 @@ async def test_a_claim_is_held_no_longer_in_all_however_often_it_is_repeated() -
     _, take = await room.sent_again()
     take([b"ok", [WAIT], NOON + 2 * HOLD_MS])
     assert future.result() == WAIT
+
+
+async def test_few_requests_are_held_and_all_claims_repeated() -> None:
+    room = Room()
+    futures = {place: room.desk.claim(place, 5_000) for place in reversed(range(HELD_MOST + 4))}
+    _, take = room.must_send()
+    take([b"ok", [WAIT] * len(futures), NOON + 100])
+    answered = {place: future.result() for place, future in futures.items() if future.done()}
+    assert answered == dict.fromkeys(range(HELD_MOST, HELD_MOST + 4), WAIT)
+    assert room.desk.claim(HELD_MOST, 5_000).result() == WAIT  # whoever asks again meanwhile is not held either
+    late = room.desk.claim(100, 0)
+    places, take = room.must_send()
+    assert places == [100]
+    take([b"ok", [WAIT], NOON + 500])
+    assert late.result() == WAIT
+
+    places, take = await room.sent_again()
+    assert places == list(range(HELD_MOST + 4))
+    take([b"ok", [NOON + 150] * len(places), 0])
+    assert {future.result() for place, future in futures.items() if place < HELD_MOST} == {NOON + 150}
+    assert room.entered == places
+    again = room.desk.claim(101, 0)  # those who were held are gone: there is room to hold another
+    _, take = room.must_send()
+    take([b"ok", [WAIT], NOON + 700])
+    assert not again.done()
 
 
 async def test_a_held_claim_goes_with_its_line() -> None:

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from apps.accounts.models import User
+from apps.waitingroom.manage.zone_sight import changes_read
 from apps.waitingroom.models import Role, ZoneChange
-from tests.waitingroom.desks import Desk, act, fields_of, other_changes, page, posted, row, said
+from tests.waitingroom.desks import Desk, act, fields_of, other_changes, page, person, posted, row, said
 from tests.waitingroom.zones import zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -137,7 +139,7 @@ def test_an_undo_that_opens_the_doors_is_asked_about(desk: Desk) -> None:
     forms = {}
     for change in (to_bypass, to_open):
         item = next(part for part in re.findall(r"<li.*?</li>", shown, re.S) if f"changes/{change.pk}/undo/" in part)
-        fold = re.search(r"<details[^>]*>\s*<summary.*?</details>", item, re.S)
+        fold = re.search(r'<details class="sure">\s*<summary.*?</details>', item, re.S)
         forms[change.pk] = fields_of(item)
         if change == to_open:
             assert fold is None
@@ -146,7 +148,7 @@ def test_an_undo_that_opens_the_doors_is_asked_about(desk: Desk) -> None:
         assert " open" not in fold[0].partition(">")[0]
         assert "<b>Bypass</b> Everybody in at once" in fold[0]
         assert 'class="button danger small"' in fold[0]
-    assert forms[to_open.pk].keys() == {"version"}
+    assert forms[to_open.pk].keys() == {"version", "why"}
     assert forms[to_bypass.pk].keys() == {"version", "why"}
     path = f"/manage/zones/concert/changes/{to_bypass.pk}/undo/"
     assert client.post(path, {**forms[to_bypass.pk], "why": "the hall is empty"}).status_code == 302
@@ -161,3 +163,47 @@ def test_an_operator_does_not_undo_what_only_an_owner_does(desk: Desk) -> None:
     change = ZoneChange.objects.filter(action="changed").get()
     answer = desk(Role.OPERATOR).post(f"/manage/zones/concert/changes/{change.pk}/undo/", {"version": row().version})
     assert (answer.status_code, row().name) == (403, "Another")
+
+
+def test_what_is_so_already_is_said_to_be(desk: Desk) -> None:
+    zone = zone_make(per_minute=60, mode="open")
+    client = desk(Role.OWNER)
+    nothing = ["It is so already: nothing was to be changed."]
+    assert said(act(client, "rate", per_minute="60")) == nothing
+    assert said(act(client, "mode", mode="open")) == nothing
+    assert said(act(client, "message")) == nothing
+    markup = page(client, "zones/concert/settings/")
+    form = fields_of(markup[markup.index('class="panel form"') :])
+    assert said(client.post("/manage/zones/concert/settings/", form)) == nothing
+    assert row().version == zone.version
+    assert said(act(client, "rate", per_minute="61")) == ["Entries a minute: changed."]
+
+
+def test_what_one_changed_oneself_meanwhile_is_not_somebody_elses(desk: Desk) -> None:
+    own = "You changed this zone yourself meanwhile. What you sent now was not saved."
+    zone_make(per_minute=60)
+    client = desk(Role.OPERATOR)
+    first, second = (posted(client, "zones/concert/", "/rate/", per_minute=n) for n in ("90", "95"))
+    assert client.post("/manage/zones/concert/rate/", first).status_code == 302
+    answer = client.post("/manage/zones/concert/rate/", second)
+    assert (answer.status_code, own in answer.content.decode()) == (409, True)
+    other_changes(per_minute=30)
+    answer = client.post("/manage/zones/concert/rate/", second)
+    assert (answer.status_code, own in answer.content.decode()) == (409, False)
+    assert "Somebody else changed this zone first." in answer.content.decode()
+    # Of more than is told nobody knows who did it.
+    for number in range(20):
+        act(client, "rate", per_minute=str(number + 1))
+    assert own not in client.post("/manage/zones/concert/rate/", second).content.decode()
+
+
+def test_who_did_it_is_told_by_a_name_that_nobody_else_can_take(desk: Desk) -> None:
+    zone_make(per_minute=60)
+    User.objects.filter(pk=person("mallory").pk).update(display_name="minsu")
+    client = desk(Role.OPERATOR, "mallory")
+    act(client, "mode", mode="paused")
+    other_changes(per_minute=30)  # by minsu, who chose no other name
+    shown = page(client)
+    assert re.findall(r'class="who"><span>([^<]*)<', shown) == ["minsu", "minsu (mallory)", "the system", "the system"]
+    assert re.search(r"Paused since \d\d:\d\d, set by minsu \(mallory\)<", shown)
+    assert [change.who for change in changes_read("concert")] == ["minsu", "minsu (mallory)", "", ""]

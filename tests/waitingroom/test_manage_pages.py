@@ -166,7 +166,7 @@ def test_the_page_says_who_set_the_mode_and_why(desk: Desk) -> None:
     act(desk(Role.OPERATOR, "olga"), "mode", mode="paused", why="a fire drill")
     for _ in range(12):
         zone_update(actor=None, zone_id="concert", expected_version=row().version, per_minute=row().per_minute + 1)
-    assert re.search(r"Paused since \d\d:\d\d, set by Olga &lt;3: “a fire drill”<", page(viewer))
+    assert re.search(r"Paused since \d\d:\d\d, set by Olga &lt;3 \(olga\): “a fire drill”<", page(viewer))
     ZoneChange.objects.update(at=timezone.now() - timedelta(days=2))
     assert re.search(r"Paused since \d{4}-\d\d-\d\d \d\d:\d\d, set by", page(viewer))
     ZoneChange.objects.all().delete()

@@ -7,9 +7,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.accounts.services import operator_ensure
 from apps.waitingroom.models import Role, Zone, ZoneManager
 from apps.waitingroom.role_services import manager_set
-from tests.waitingroom.desks import Desk, page, person, row
+from tests.waitingroom.desks import Desk, fields_of, page, person, row
 from tests.waitingroom.zones import told, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -96,14 +97,38 @@ def test_who_takes_from_themselves_is_shown_what_is_left(desk: Desk) -> None:
     client = desk(Role.OWNER)
     path = "/manage/zones/concert/people/"
     mine = ZoneManager.objects.get()
+    manager_set(actor=None, user=person("minsu"), role=Role.OWNER, zone_id="concert")
     assert "This is your own role." in page(client, "zones/concert/people/")
-    response = client.post(path, {"username": "hana", "role": "1"}, follow=True)
+    response = client.post(path, {"username": "hana", "role": "1", "is_sure": "yes"}, follow=True)
     assert (response.status_code, response.redirect_chain) == (200, [("/manage/zones/concert/", 302)])
     manager_set(actor=None, user=person("hana"), role=Role.OWNER, app="shop")
     response = client.post(f"{path}{mine.pk}/remove/", follow=True)
     assert (response.status_code, response.redirect_chain) == (200, [(path, 302)])
     last = manager_set(actor=None, user=person("hana"), role=Role.OWNER, zone_id="concert")
-    ZoneManager.objects.exclude(pk=last.pk).delete()
+    ZoneManager.objects.filter(user=person("hana")).exclude(pk=last.pk).delete()
     response = client.post(f"{path}{last.pk}/remove/", follow=True)
     assert (response.status_code, response.redirect_chain) == (200, [("/manage/", 302)])
     assert "No zone is yours yet" in response.content.decode()
+
+
+def test_the_owners_of_an_app_have_so_many_zones(desk: Desk, client: Client) -> None:
+    full = "This app has 200 zones, as many as its owners may make. Ask whoever runs this site for more."
+    Zone.objects.bulk_create([Zone(zone_id=f"z{number}", name="Z", app="shop") for number in range(199)])
+    theirs = desk(None, "noor")
+    for app in ("shop", "books"):
+        manager_set(actor=None, user=person("noor"), role=Role.OWNER, app=app)
+    form = {"name": "Sale", "per_minute": "500", "mode": "open", "app": "shop"}
+    assert theirs.post("/manage/new/", {**form, "zone_id": "last"}).status_code == 302
+    refused = theirs.post("/manage/new/", {**form, "zone_id": "more"})
+    assert (refused.status_code, full in refused.content.decode()) == (400, True)
+    assert 'value="Sale"' in refused.content.decode()
+    assert theirs.post("/manage/new/", {**form, "zone_id": "more", "app": "books"}).status_code == 302
+    markup = page(theirs, "zones/more/settings/")
+    moved = {**fields_of(markup[markup.index('class="panel form"') :]), "app": "shop"}
+    refused = theirs.post("/manage/zones/more/settings/", moved)
+    assert (refused.status_code, full in refused.content.decode()) == (400, True)
+    assert row("more").app == "books"
+    kept = {**moved, "app": "books", "name": "Sales"}
+    assert theirs.post("/manage/zones/more/settings/", kept).status_code == 302
+    client.force_login(operator_ensure(username="boss", password="a long enough pass"))
+    assert client.post("/manage/new/", {**form, "zone_id": "house"}).status_code == 302

@@ -4,8 +4,10 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
 
+from apps.accounts import throttle
 from apps.waitingroom.models import Role, ZoneChange
 from tests.waitingroom.desks import Desk, page
 from tests.waitingroom.zones import crowd_join, zone_make
@@ -49,3 +51,43 @@ def test_a_report_of_an_event_begins_with_its_gathering(desk: Desk) -> None:
     assert f"Event of {opened:%Y-%m-%d %H:%M}" in shown
     assert f"{timezone.localtime(now - timedelta(minutes=70)):%Y-%m-%d %H:%M}</time> " in shown
     assert f"?event={int(opened.timestamp())}" in shown
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("0001-01-01T00:00", "0001-01-02T00:00"),
+        ("0001-01-03T00:00", "0001-01-04T00:00"),
+        ("1960-01-01T00:00", "1960-01-02T00:00"),
+        ("9999-12-30T00:00", "9999-12-31T23:59"),
+        ("2200-01-02T00:00", "2200-01-03T00:00"),
+        ("0001-01-01T00:00", "9999-12-31T23:59"),
+    ],
+)
+def test_a_span_beyond_all_calendars_is_told_as_wrong(desk: Desk, start: str, end: str) -> None:
+    zone_make()
+    client = desk(Role.VIEWER)
+    for name in ("report/", "report.csv"):
+        response = client.get(f"/manage/zones/concert/{name}", {"start": start, "end": end})
+        assert (response.status_code, "Must lie between 1970 and 2200." in response.content.decode()) == (400, True)
+
+
+def test_the_first_and_the_last_span_that_may_be_asked_for(desk: Desk) -> None:
+    zone_make()
+    client = desk(Role.VIEWER)
+    for start, end in (("1970-01-02T00:00", "1970-01-02T00:01"), ("2199-12-31T00:00", "2199-12-31T00:01")):
+        assert "Nothing happened in this span." in page(client, "zones/concert/report/", start=start, end=end)
+
+
+def test_one_person_asks_for_so_many_reports(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.clear()
+    monkeypatch.setitem(throttle.LIMITS, "report", throttle.Limits(per_name=None, per_address=3))
+    zone_make()
+    client = desk(Role.VIEWER)
+    paths = ["report/", "report.csv", "report/", "report.csv", "report/"]
+    answers = [client.get(f"/manage/zones/concert/{path}") for path in paths]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert 0 < int(answers[-1]["Retry-After"]) <= throttle.WINDOW_SECONDS
+    assert "Too many" in answers[-1].content.decode()
+    assert desk(Role.VIEWER, "minsu").get("/manage/zones/concert/report/").status_code == 200
+    assert client.get("/manage/zones/concert/").status_code == 200

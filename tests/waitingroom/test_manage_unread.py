@@ -185,7 +185,7 @@ def test_pressing_twice_is_not_called_somebody_else(desk: Desk) -> None:
     again = client.post("/manage/zones/concert/rate/", typed)
     assert again.status_code == 409
     shown = again.content.decode()
-    assert "You changed this zone yourself since this form was shown. What came now was not saved." in shown
+    assert "You changed this zone yourself meanwhile. What you sent now was not saved." in shown
     assert "Somebody else changed this zone first" not in shown
     services.zone_update(actor=None, zone_id="concert", expected_version=row().version, per_minute=9)
     shown = client.post("/manage/zones/concert/rate/", typed).content.decode()

@@ -88,7 +88,8 @@ def test_notes_are_read_and_not_rewritten(client: Client, root: User) -> None:
 
 
 def test_a_zone_deleted_in_the_admin_is_noted_with_who_did_it(client: Client, root: User) -> None:
-    zone_make()
-    assert client.post("/admin/waitingroom/zone/concert/delete/", {"post": "yes"}).status_code == 302
+    zone = zone_make()
+    sent = {"post": "yes", "seen": f"concert:{zone.version}", "reason": "over"}
+    assert client.post("/admin/waitingroom/zone/concert/delete/", sent).status_code == 302
     note = ZoneChange.objects.latest("pk")
-    assert (note.action, note.who, note.zone_id) == ("deleted", root, "concert")
+    assert (note.action, note.who, note.zone_id, note.why) == ("deleted", root, "concert", "over")

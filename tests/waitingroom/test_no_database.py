@@ -14,6 +14,7 @@ PEOPLES_OTHERS = {
     "__init__",
     "admin",
     "admin_actions",
+    "admin_forms",
     "apps",
     "audit",
     "changes",

@@ -26,7 +26,7 @@ from tests.waitingroom.gate import zone_change, zone_open
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ZoneRules("hall", "The <b>Hall</b>", 60, Mode.OPEN, "", name_ko="공연장", origins=("https://shop.example",))
 BUDGET_BYTES = 30_000
-# What the page loads; test_waiting_page.py sees to it that it loads nothing else.
+# What the page loads; tests/browser/test_every_page.py sees to it that it loads nothing else.
 FILES = ["css/wait.css", "js/theme.js", "js/wait.js", "js/wait-line.js"]
 
 

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import shutil
 import string
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from apps.waitingroom import fullhouse_pass
 from apps.waitingroom.fullhouse_pass import PassClaims, PassError
 from apps.waitingroom.passes import pass_key, pass_sign, pass_verify
 from apps.waitingroom.tickets import client_mark
+from tests.services.node import find_node
 
 ISSUED_MS = 1_800_000_000_789
 ISSUED = 1_800_000_000
@@ -95,13 +95,10 @@ for await (const line of createInterface({ input: process.stdin })) {
 @pytest.fixture(scope="module")
 def verify_in_node(tmp_path_factory: pytest.TempPathFactory):
     """`verify_in_python`, asked of static/js/fullhouse_pass.mjs in one Node process."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node is not installed: the JavaScript verifier cannot be run")
     module = Path(django_settings.BASE_DIR) / "static" / "js" / "fullhouse_pass.mjs"
     script = tmp_path_factory.mktemp("node") / "ask.mjs"
     script.write_text(ASK_NODE % json.dumps(module.as_uri()))
-    with subprocess.Popen([node, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([find_node(), script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         ask, answer = process.stdin, process.stdout

@@ -71,8 +71,8 @@ def test_ranks_are_places_in_the_sorted_line(data: st.DataObject, base: int, off
 def test_who_joined_after_the_reading_stands_behind_everybody_in_order() -> None:
     snapshot = line_of({3, 5, 8}, front=4, end=10)
     assert [snapshot.rank(place) for place in (5, 8, 10, 11, 12)] == [1, 2, 3, 4, 5]
-    assert not any(snapshot.is_waiting(place) for place in (4, 9, 10, 11))
-    assert all(snapshot.is_waiting(place) for place in (3, 5, 8))
+    assert not any(snapshot.line.holds(place) for place in (4, 9, 10, 11))
+    assert all(snapshot.line.holds(place) for place in (3, 5, 8))
 
 
 def test_a_place_that_left_has_the_rank_of_who_stands_there_now() -> None:
@@ -93,8 +93,8 @@ def test_a_new_front_renews_the_ranks_and_keeps_the_bitmap() -> None:
 
 def test_a_place_below_the_base_was_cut_off_and_waits_no_more() -> None:
     snapshot = line_of({65_536, 65_540}, front=65_538, end=65_541, base=65_536)
-    assert (snapshot.rank(10), snapshot.called(10), snapshot.is_waiting(10)) == (1, True, False)
-    assert snapshot.is_waiting(65_540)
+    assert (snapshot.rank(10), snapshot.called(10), snapshot.line.holds(10)) == (1, True, False)
+    assert snapshot.line.holds(65_540)
 
 
 def test_the_order_of_bits_is_that_of_redis(shared_redis: RedisServer) -> None:
@@ -133,4 +133,4 @@ def test_a_million_waiting_cost_little() -> None:
 @pytest.mark.parametrize("place", [0, 999_999, 1_000_000])
 def test_the_edges_of_a_full_million(place: int) -> None:
     snapshot = Snapshot(epoch=1, now_ms=0, rev=1, front=0, next=1_000_000, line=Bitmap(0, b"\xff" * 125_000), used={})
-    assert (snapshot.rank(place), snapshot.is_waiting(place)) == (place + 1, place < 1_000_000)
+    assert (snapshot.rank(place), snapshot.line.holds(place)) == (place + 1, place < 1_000_000)

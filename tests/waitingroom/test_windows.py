@@ -141,11 +141,6 @@ def test_nobody_is_called_before_the_opening_though_its_window_has_begun() -> No
     assert within.window_for(1) == WINDOW + 1
 
 
-def test_the_next_opening_is_the_next_window() -> None:
-    assert Schedule(NOW, 60, {}).next_opening_ms() == (WINDOW + 1) * WINDOW_MS
-    assert Schedule((WINDOW + 1) * WINDOW_MS, 60, {}).next_opening_ms() == (WINDOW + 2) * WINDOW_MS
-
-
 # --- the schedule against a plain model of a line -----------------------------------------------------------------
 
 

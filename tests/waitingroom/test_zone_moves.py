@@ -8,15 +8,19 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.accounts.services import operator_ensure
+from apps.operations import roles
 from apps.waitingroom.manage.settings_forms import SettingsForm
 from apps.waitingroom.models import Role, Zone, ZoneChange
 from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.services import zone_update
+from tests.waitingroom.desks import fields_of
 from tests.waitingroom.managing import person
+from tests.waitingroom.test_house_staff import member
 from tests.waitingroom.zones import zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 SETTINGS = "/manage/zones/concert/settings/"
+ADMIN = "/admin/waitingroom/zone/concert/"
 
 
 def signed_in(user: User) -> Client:
@@ -33,6 +37,11 @@ def sent(**typed: Any) -> dict[str, Any]:
     """The settings as their page would send them now, with what was typed."""
     shown = {name: value for name, value in SettingsForm.initial_of(row()).items() if value not in (None, False)}
     return {**shown, **{f"initial-{name}": value for name, value in shown.items()}, "why": "", **typed}
+
+
+def sent_in_admin(shown: str) -> dict[str, Any]:
+    """What a browser sends of the zone's form in the admin."""
+    return fields_of(shown[shown.index('id="zone_form"') :])
 
 
 @pytest.fixture
@@ -88,10 +97,38 @@ def test_a_zone_of_no_app_is_taken_into_ones_own(noor: User) -> None:
 def test_who_runs_the_house_moves_zones_anywhere(minsu: User) -> None:
     staff = person("yuna")
     User.objects.filter(pk=staff.pk).update(is_staff=True)
-    staff.user_permissions.add(Permission.objects.get(codename="change_zone"))
+    rights = ["change_zone", "add_zonemanager", "change_zonemanager", "delete_zonemanager"]
+    staff.user_permissions.add(*Permission.objects.filter(codename__in=rights))
     for user, app in ((operator_ensure(username="boss", password="a long enough pass"), "bank"), (staff, "")):
         assert signed_in(user).post(SETTINGS, sent(app=app)).status_code == 302
         assert row().app == app
+
+
+@pytest.mark.parametrize("app", ["", "bank", "books"])
+def test_who_runs_zones_and_gives_no_roles_gives_none_by_moving_one(minsu: User, app: str) -> None:
+    """Another app's owner would own the zone then, and the shop's no longer."""
+    olga = member(roles.OPERATOR)
+    client, before = signed_in(olga), row().version
+    assert client.post(SETTINGS, sent(app=app, name="Mine")).status_code == 400
+    assert (row().app, row().version) == ("shop", before)
+    shown = client.get(f"{ADMIN}change/").content.decode()
+    assert 'name="app"' not in shown
+    assert 'name="name"' in shown
+    posted = {**sent_in_admin(shown), "app": app, "initial-app": "shop", "name": "Renamed"}
+    assert client.post(f"{ADMIN}change/", posted).status_code == 302
+    assert (row().app, row().name) == ("shop", "Renamed")
+    moved = zone_update(actor=None, zone_id="concert", expected_version=row().version, app="books")
+    change = ZoneChange.objects.filter(action="changed")[0]
+    path = f"/manage/zones/concert/changes/{change.pk}/undo/"
+    assert client.post(path, {"version": moved.version}).status_code == 403
+    assert row().app == "books"
+
+
+def test_who_gives_roles_moves_zones_in_the_admin_as_well(minsu: User) -> None:
+    client = signed_in(member(roles.ZONE_ADMINISTRATOR))
+    posted = {**sent_in_admin(client.get(f"{ADMIN}change/").content.decode()), "app": "books"}
+    assert client.post(f"{ADMIN}change/", posted).status_code == 302
+    assert row().app == "books"
 
 
 def test_what_the_other_moved_meanwhile_stays_there_and_what_was_chosen_is_kept(noor: User, minsu: User) -> None:

@@ -7,29 +7,29 @@ All rows of the three tables are written anew, and nobody else writes into them 
 from django.db import migrations
 from django.utils import timezone
 
-from apps.analytics import partition_store as store
+from apps.analytics import partition_sql as sql
 from apps.analytics.partitions import plan_make
 
 
 def partition(apps, schema_editor):
     connection = schema_editor.connection
-    if not store.has_partitions(connection):
+    if not sql.has_partitions(connection):
         return
-    with store.locked(connection, wait_s=60):
-        for layout in store.layouts():
-            if store.partitions_read(connection, layout) is None:
-                oldest = store.oldest(connection, layout)
+    with sql.locked(connection, wait_s=60):
+        for layout in sql.layouts():
+            if sql.partitions_read(connection, layout) is None:
+                oldest = sql.oldest(connection, layout)
                 for step in plan_make(layout, None, now=timezone.now(), since=oldest):
-                    store.step_execute(connection, layout, step)
+                    sql.step_execute(connection, layout, step)
 
 
 def unpartition(apps, schema_editor):
     connection = schema_editor.connection
-    if not store.has_partitions(connection):
+    if not sql.has_partitions(connection):
         return
-    with store.locked(connection, wait_s=60):
-        for layout in store.layouts():
-            if store.partitions_read(connection, layout) is not None:
+    with sql.locked(connection, wait_s=60):
+        for layout in sql.layouts():
+            if sql.partitions_read(connection, layout) is not None:
                 schema_editor.execute(f"ALTER TABLE {connection.ops.quote_name(layout.table)} REMOVE PARTITIONING")
 
 

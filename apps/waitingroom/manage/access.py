@@ -9,6 +9,7 @@ from django.contrib.auth import get_backends, get_user
 from django.http import HttpRequest
 from django.utils import timezone
 
+from apps.accounts.house_addresses import is_outside
 from apps.accounts.models import User
 
 from ..managers import CHANGE_PERMISSION, VIEW_PERMISSION, Role, refuse, roles_of, zone_for, zones_of
@@ -24,14 +25,15 @@ class NoZones(Exception):
 
 
 class Person(NamedTuple):
-    """Somebody signed in: by which session, and with which password's mark."""
+    """Somebody signed in: by which session, with which password's mark, and whether from outside of the house."""
 
     user_id: int
     session_key: str
     auth_hash: str
+    is_outside: bool = False
 
 
-def let_in(session_key: str, zone_id: str | None) -> tuple[Person, dict[str, Role]]:
+def let_in(session_key: str, zone_id: str | None, address: str = "") -> tuple[Person, dict[str, Role]]:
     """Who has this session, and their roles: for the one zone, or for all of theirs.
 
     SignedOut; NoSuchZone, which is logged and counted; NoZones.
@@ -41,7 +43,8 @@ def let_in(session_key: str, zone_id: str | None) -> tuple[Person, dict[str, Rol
     user = get_user(request)
     if not isinstance(user, User):
         raise SignedOut
-    person = Person(user.pk, session_key, user.get_session_auth_hash())
+    user.is_outside = is_outside(address)
+    person = Person(user.pk, session_key, user.get_session_auth_hash(), user.is_outside)
     if zone_id is not None:
         return person, {zone_id: zone_for(user, zone_id, entrance="socket")[1]}
     zones = zones_of(user)
@@ -66,11 +69,11 @@ def standing(people: Collection[Person]) -> dict[Person, dict[str, Role]]:
         user = users.get(person.user_id)
         if user is None or person.session_key not in open_sessions or user.get_session_auth_hash() != person.auth_hash:
             continue
-        if user.pk in owners:
+        if user.pk in owners and not person.is_outside:
             found[person] = of_owners
         else:
             theirs = given.get(user.pk, {})
-            found[person] = of_viewers | theirs if user.pk in viewers else theirs
+            found[person] = of_viewers | theirs if user.pk in viewers and not person.is_outside else theirs
     return found
 
 

@@ -21,24 +21,27 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.models import User
 
 from .. import role_services, services
-from ..changes import NotUndoable, change_undo
+from ..changes import NotUndoable, change_of, change_undo
 from ..managers import (
+    MOST_ZONES_OF_AN_APP,
     Action,
     NotAllowed,
     Role,
-    action_of,
+    app_has_room,
     apps_to_create_in,
     apps_to_move_to,
     may,
     may_create,
-    may_give_roles,
     refuse,
     role_of,
+    undoable,
     zone_for,
 )
-from ..models import Zone, ZoneChange, ZoneManager
+from ..models import Zone
+from .display import field_label
 from .forms import VersionedForm, blame
-from .settings_forms import CreateForm, ManagerForm, SettingsForm
+from .gone import may_go
+from .settings_forms import CreateForm, SettingsForm
 from .telling import hears_of_gates, say_done
 from .views import person
 from .zone_page import FORMS, zone_page
@@ -55,8 +58,20 @@ DONE: Mapping[str, Any] = {
 }
 
 
+def nothing_changed() -> str:
+    """What somebody is told who sent what is so already."""
+    return _("It is so already: nothing was to be changed.")
+
+
+def app_is_full() -> str:
+    """What the owner of an app is told who would put one more zone into it."""
+    text = _("This app has %(most)d zones, as many as its owners may make. Ask whoever runs this site for more.")
+    return text % {"most": MOST_ZONES_OF_AN_APP}
+
+
 @login_required
 @require_POST
+@may_go
 @hears_of_gates
 def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
     """One of the forms of a zone's page."""
@@ -68,51 +83,48 @@ def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
     if not form.is_valid():
         return zone_page(request, zone, role, bound=form, status=400)
     try:
-        _write(person(request), zone, what, form)
+        is_changed = _write(person(request), zone, what, form)
     except services.Conflict as conflict:
         again = form.again(conflict.zone)
         return zone_page(request, conflict.zone, role, bound=again, conflict=conflict, status=409)
     except ValidationError as error:
         blame(form, error)
         return zone_page(request, Zone.objects.get(pk=zone.pk), role, bound=form, status=400)
-    except Zone.DoesNotExist as error:
-        raise Http404("the zone is gone") from error
-    say_done(request, DONE[what])
+    if is_changed:
+        say_done(request, DONE[what])
+    else:
+        messages.info(request, nothing_changed())
     return redirect("manage:zone", zone_id=zone.pk)
 
 
-def _write(actor: User, zone: Zone, what: str, form: VersionedForm) -> None:
+def _write(actor: User, zone: Zone, what: str, form: VersionedForm) -> bool:
+    """Whether anything was to be changed."""
     told = form.cleaned_data
+    version, why = told["version"], told["why"]
     if what == "clear":
-        services.zone_clear(
-            actor=actor,
-            zone_id=zone.pk,
-            expected_version=told["version"],
-            typed=told["typed"],
-            why=told["why"],
-        )
-        return
-    services.zone_update(actor=actor, zone_id=zone.pk, expected_version=told["version"], why=told["why"], **form.told())
+        services.zone_clear(actor=actor, zone_id=zone.pk, expected_version=version, typed=told["typed"], why=why)
+        return True
+    changes = form.told()
+    now = services.zone_update(actor=actor, zone_id=zone.pk, expected_version=version, why=why, **changes)
+    return bool(now.version != version)
 
 
 @login_required
 @require_POST
+@may_go
 @hears_of_gates
 def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     """Take one change back; the version that the page showed comes with it."""
     zone, role = zone_for(person(request), zone_id, Action.MODE)
-    change = ZoneChange.objects.filter(pk=change_id, zone_id=zone.pk).first()
+    change = change_of(zone.pk, change_id)
     if change is None:
         raise Http404("no such change of this zone")
-    for name in change.before:
-        zone_for(person(request), zone_id, action_of(name))
-    within = apps_to_move_to(person(request), zone.app)
-    if within is not None and change.before.get("app", zone.app) not in within:
+    if change.pk not in undoable(person(request), zone, role, [change]):
         refuse(person(request), zone.pk, "page", "role")
-        raise NotAllowed("moving a zone needs the right to make zones in both apps")
+        raise NotAllowed("undoing this needs what doing it does")
     version = request.POST.get("version", "")
     try:
-        change_undo(
+        undone = change_undo(
             actor=person(request),
             change_id=change.pk,
             expected_version=int(version) if version.isascii() and version.isdigit() else 0,
@@ -125,7 +137,12 @@ def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:
-        say_done(request, _("Undone."))
+        if undone.stayed:
+            fields = ", ".join(field_label(name) for name in undone.stayed)
+            text = _("Undone, but for what was changed again since: %(fields)s.") % {"fields": fields}
+            say_done(request, text, level=messages.WARNING)
+        else:
+            say_done(request, _("Undone."))
     return redirect("manage:zone", zone_id=zone.pk)
 
 
@@ -144,6 +161,8 @@ def create(request: HttpRequest) -> HttpResponse:
     if not is_sent:
         return render(request, "manage/create.html", {"form": CreateForm(apps=theirs)})
     form = CreateForm(request.POST, apps=theirs)
+    if form.is_valid() and theirs is not None and not app_has_room(form.cleaned_data["app"]):
+        form.add_error("app", app_is_full())
     if not form.is_valid():
         return render(request, "manage/create.html", {"form": form}, status=400)
     try:
@@ -161,25 +180,32 @@ def create(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@may_go
 @hears_of_gates
 def settings(request: HttpRequest, zone_id: str) -> HttpResponse:
     """All other fields of a zone, for its owner."""
     zone, _role = zone_for(person(request), zone_id, Action.EDIT)
     if request.method != "POST":
         return _settings_page(request, zone, SettingsForm.of(zone, "settings"))
-    form = SettingsForm(request.POST, part="settings").for_apps(apps_to_move_to(person(request), zone.app))
+    within = apps_to_move_to(person(request), zone)
+    form = SettingsForm(request.POST, part="settings").for_apps(within)
     if not form.is_valid():
         return _settings_page(request, zone, form, status=400)
+    moved = form.told().get("app", zone.app)
+    if moved not in ("", zone.app) and not (within is None or app_has_room(moved)):
+        form.add_error("app", app_is_full())
+        return _settings_page(request, zone, form, status=400)
     try:
-        _write(person(request), zone, "settings", form)
+        is_changed = _write(person(request), zone, "settings", form)
     except services.Conflict as conflict:
         return _settings_page(request, conflict.zone, form.again(conflict.zone), conflict=conflict, status=409)
     except ValidationError as error:
         blame(form, error)
         return _settings_page(request, zone, form, status=400)
-    except Zone.DoesNotExist as error:
-        raise Http404("the zone is gone") from error
-    say_done(request, _("Saved."))
+    if is_changed:
+        say_done(request, _("Saved."))
+    else:
+        messages.info(request, nothing_changed())
     return redirect("manage:zone", zone_id=zone.pk)
 
 
@@ -191,61 +217,6 @@ def _settings_page(
     conflict: services.Conflict | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    form.for_apps(apps_to_move_to(person(request), zone.app))
+    form.for_apps(apps_to_move_to(person(request), zone))
     context = {"zone": zone, "form": form, "conflict": conflict}
     return render(request, "manage/settings.html", context, status=status)
-
-
-# --- who manages it -------------------------------------------------------------------------------------------------
-
-
-@never_cache
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def people(request: HttpRequest, zone_id: str) -> HttpResponse:
-    """Who may do what with the zone; a POST gives somebody a role."""
-    zone, _role = zone_for(person(request), zone_id, Action.ROLES)
-    if request.method != "POST":
-        return _people_page(request, zone, ManagerForm())
-    form = ManagerForm(request.POST)
-    if not form.is_valid():
-        return _people_page(request, zone, form, status=400)
-    somebody = User.objects.filter(username=form.cleaned_data["username"], is_active=True).first()
-    if somebody is None:
-        form.add_error("username", _("Nobody has this username."))
-        return _people_page(request, zone, form, status=400)
-    try:
-        role_services.manager_set(actor=person(request), user=somebody, role=form.cleaned_data["role"], zone_id=zone.pk)
-    except ValidationError as error:
-        blame(form, error)
-        return _people_page(request, zone, form, status=400)
-    messages.success(request, _("%(name)s may look after this zone now.") % {"name": somebody.shown_name})
-    return _people_left_to(request, zone)
-
-
-@login_required
-@require_POST
-def person_remove(request: HttpRequest, zone_id: str, manager_id: int) -> HttpResponse:
-    """Take somebody's role for this zone away; that for its app is not this page's."""
-    zone, _role = zone_for(person(request), zone_id, Action.ROLES)
-    if not ZoneManager.objects.filter(pk=manager_id, zone=zone).exists():
-        raise Http404("no such role of this zone")
-    role_services.manager_remove(actor=person(request), manager_id=manager_id)
-    messages.success(request, _("The role is taken away."))
-    return _people_left_to(request, zone)
-
-
-def _people_left_to(request: HttpRequest, zone: Zone) -> HttpResponse:
-    """The page to go on with: who took from themselves what it needs is not sent where they may not go."""
-    role = role_of(person(request), zone.pk)
-    if role is None:
-        return redirect("manage:wall")
-    may_stay = may_give_roles(person(request), zone, role)
-    return redirect("manage:people" if may_stay else "manage:zone", zone_id=zone.pk)
-
-
-def _people_page(request: HttpRequest, zone: Zone, form: ManagerForm, *, status: int = 200) -> HttpResponse:
-    of_zone = ZoneManager.objects.filter(zone=zone).select_related("user")
-    of_app = ZoneManager.objects.filter(app=zone.app).select_related("user") if zone.app else []
-    context = {"zone": zone, "form": form, "of_zone": of_zone, "of_app": of_app, "roles": Role}
-    return render(request, "manage/people.html", context, status=status)

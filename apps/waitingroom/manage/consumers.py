@@ -33,7 +33,8 @@ class _ManagerConsumer(LeanWebsocketConsumer):
         """Look at the session and the roles, then take a seat."""
         self.zone_id = self.scope["url_route"]["kwargs"].get("zone_id")
         try:
-            self.person, roles = await database_sync_to_async(let_in)(self._session_key, self.zone_id)
+            address = (self.scope.get("client") or ("",))[0]
+            self.person, roles = await database_sync_to_async(let_in)(self._session_key, self.zone_id, address)
         except SignedOut:
             return await self.reject(UNAUTHORIZED, "signed_out", "sign in first")
         except NoSuchZone:

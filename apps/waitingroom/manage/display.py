@@ -1,6 +1,6 @@
 """What the managers' pages say in words: modes, health, and what a change changed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,9 @@ from django.utils.text import capfirst
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
+from apps.accounts.models import User
+
+from ..audit import TOLD_OF_A_CONFLICT
 from ..manager_models import ChangeAction, Role, ZoneChange
 from ..models import FailMode, Zone, ZoneMode
 from .wall import WallRow
@@ -56,9 +59,20 @@ def mode_words(mode: str) -> str:
     return capfirst(words) if colon else name
 
 
+def name_words(user: User) -> str:
+    """Somebody's name as pages show it; behind it the one to sign in with, which nobody else can take."""
+    shown, own = user.shown_name, user.get_username()
+    return shown if shown == own else f"{shown} ({own})"
+
+
+def who_named(change: ZoneChange) -> str:
+    """Who did it; empty for the system. Whose account is gone is called what they were then."""
+    return name_words(change.who) if change.who else change.who_name
+
+
 def who_words(change: ZoneChange) -> str:
-    """Who did it, by the name that pages show."""
-    return change.who.shown_name if change.who else change.who_name or _("the system")
+    """Who did it, in a word."""
+    return who_named(change) or _("the system")
 
 
 def mode_since() -> str:
@@ -150,6 +164,22 @@ def differences(change: ZoneChange) -> Iterator[Difference]:
     for name in dict.fromkeys([*change.before, *change.after]):
         was, now = (value_words(name, told.get(name)) for told in (change.before, change.after))
         yield Difference(field_label(name), was, now)
+
+
+def change_line(change: ZoneChange) -> str:
+    """A change in one line, where no list of it can be drawn."""
+    what = "; ".join(f"{one.label} {one.before} → {one.after}" for one in differences(change))
+    time = date_format(timezone.localtime(change.at), "Y-m-d H:i:s")
+    told = f"{time}, {who_words(change)}: {what or change_title(change)}"
+    return f"{told}. “{change.why}”." if change.why else f"{told}."
+
+
+def conflict_words(changes: Sequence[ZoneChange], user: User) -> str:
+    """Why something was not saved: somebody, or oneself in another window, changed the zone before."""
+    is_own = 0 < len(changes) < TOLD_OF_A_CONFLICT and all(change.who_id == user.pk for change in changes)
+    if is_own:
+        return _("You changed this zone yourself meanwhile. What you sent now was not saved.")
+    return _("Somebody else changed this zone first. Nothing of yours was saved.")
 
 
 def field_label(name: str) -> str:

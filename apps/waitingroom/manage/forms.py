@@ -59,7 +59,8 @@ class _HiddenMoment(_Hidden):
         return value.strftime(MOMENT) if isinstance(value, datetime) else super().format_value(value)
 
 
-def _why() -> forms.CharField:
+def why_field() -> forms.CharField:
+    """The reason of a change."""
     return forms.CharField(
         label=gettext_lazy("Why"),
         max_length=MAX_WHY,
@@ -101,7 +102,7 @@ class VersionedForm(forms.Form):
     ABOUT: ClassVar[tuple[str, ...]] = ("version", "why")
 
     version = forms.IntegerField(widget=_Hidden, min_value=1, max_value=rules.MAX_EXACT)
-    why = _why()
+    why = why_field()
 
     def __init__(
         self, data: QueryDict | Mapping[str, Any] | None = None, *, part: str, initial: Mapping[str, Any] | None = None

@@ -1,7 +1,9 @@
 """The report page and its file: what happened at a zone in a span of time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +13,8 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from apps.accounts import throttle
 
 from .. import reports
 from ..managers import zone_for
@@ -55,9 +59,25 @@ def _of_event(zone_id: str, openings: list[reports.Opening], now: datetime) -> A
     return Asked(end - timedelta(hours=1), end)
 
 
+def _seldom(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
+    """A view that one person may ask for so many times in some minutes; 429 beyond. See throttle.LIMITS."""
+
+    @wraps(view)
+    def answering(request: HttpRequest, zone_id: str) -> HttpResponse:
+        wait = throttle.attempt_record(action="report", address=f"user {person(request).pk}", name="")
+        if not wait:
+            return view(request, zone_id)
+        response = render(request, "429.html", {"retry_after": wait}, status=429)
+        response["Retry-After"] = str(wait)
+        return response
+
+    return answering
+
+
 @never_cache
 @login_required
 @require_safe
+@_seldom
 def report(request: HttpRequest, zone_id: str) -> HttpResponse:
     """What happened in a span of time, on a page that prints well."""
     found, _role = zone_for(person(request), zone_id)
@@ -85,6 +105,7 @@ def report(request: HttpRequest, zone_id: str) -> HttpResponse:
 @never_cache
 @login_required
 @require_safe
+@_seldom
 def report_file(request: HttpRequest, zone_id: str) -> HttpResponse:
     """The minutes of a report as CSV, for ?start and ?end or an event as the page takes them."""
     found, _role = zone_for(person(request), zone_id)

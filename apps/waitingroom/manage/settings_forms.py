@@ -13,7 +13,7 @@ from .. import rules
 from ..manager_models import Role
 from ..models import FailMode, Zone, ZoneMode
 from ..reports import LONGEST
-from .forms import CountField, MomentField, VersionedForm, shows_what_it_held
+from .forms import CountField, MomentField, VersionedForm, shows_what_it_held, why_field
 
 
 def _app_of(known: forms.Field, apps: Sequence[str]) -> forms.ChoiceField:
@@ -113,6 +113,7 @@ class CreateForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         help_text=gettext_lazy("One a line, such as https://shop.example. This site itself needs no line."),
     )
+    why = why_field()
 
     def __init__(self, data: QueryDict | None = None, *, apps: Sequence[str] | None = None) -> None:
         """`apps`: those to choose from; None for any."""
@@ -132,6 +133,7 @@ class ManagerForm(forms.Form):
     role = forms.TypedChoiceField(
         label=gettext_lazy("Role"), choices=Role.choices, coerce=lambda value: Role(int(value)), initial=Role.OPERATOR
     )
+    why = why_field()
 
 
 class SpanForm(forms.Form):
@@ -144,7 +146,11 @@ class SpanForm(forms.Form):
         """A span that lies the right way round, and is no longer than a report may be."""
         data = super().clean() or {}
         start, end = data.get("start"), data.get("end")
-        if start is not None and end is not None:
+        for name, moment in (("start", start), ("end", end)):
+            # Further off there are moments that no database takes, and some that no clock of ours can tell.
+            if moment is not None and not 0 <= moment.timestamp() * 1_000 <= rules.MAX_OPENS_MS:
+                self.add_error(name, _("Must lie between 1970 and 2200."))
+        if start is not None and end is not None and not self.errors:
             if end - start < timedelta(minutes=1):
                 self.add_error("end", _("The end must come after the start."))
             elif end - start > LONGEST:

@@ -24,9 +24,9 @@ def hears_of_gates(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     return hearing
 
 
-def say_done(request: HttpRequest, text: str) -> None:
-    """This was done; or else it is saved, and gates go on as before."""
+def say_done(request: HttpRequest, text: str, *, level: int = messages.SUCCESS) -> None:
+    """This was done, if gates know; and if they do not, that it is saved and they go on as before."""
     if untold_now():
         messages.warning(request, UNTOLD)
-    else:
-        messages.success(request, text)
+    if level != messages.SUCCESS or not untold_now():
+        messages.add_message(request, level, text)

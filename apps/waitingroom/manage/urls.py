@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import actions, report_views, views
+from . import actions, people, report_views, views
 
 app_name = "manage"
 urlpatterns = [
@@ -14,8 +14,8 @@ urlpatterns = [
     path("zones/<str:zone_id>/report/", report_views.report, name="report"),
     path("zones/<str:zone_id>/report.csv", report_views.report_file, name="report-file"),
     path("zones/<str:zone_id>/settings/", actions.settings, name="settings"),
-    path("zones/<str:zone_id>/people/", actions.people, name="people"),
-    path("zones/<str:zone_id>/people/<int:manager_id>/remove/", actions.person_remove, name="person-remove"),
+    path("zones/<str:zone_id>/people/", people.people, name="people"),
+    path("zones/<str:zone_id>/people/<int:manager_id>/remove/", people.person_remove, name="person-remove"),
     path("zones/<str:zone_id>/changes/<int:change_id>/undo/", actions.undo, name="undo"),
     path("zones/<str:zone_id>/<slug:what>/", actions.act, name="act"),
 ]

@@ -17,11 +17,12 @@ from django.views.decorators.http import require_safe
 from apps.accounts.models import User
 
 from ..changes import changes_of
-from ..managers import Action, apps_to_create_in, may, zone_for
+from ..managers import Action, apps_to_create_in, undoable, zone_for
 from ..templatetags.manage import figure, seconds
 from . import selectors
 from .display import health_words, is_over, mode_names, percent_of, words_for_scripts
 from .forms import RateForm
+from .gone import may_go
 from .settings_forms import SiftForm
 from .wall import WallRow, waiting_in
 from .zone_page import CHANGES_SHOWN, preview_words, zone_page
@@ -135,6 +136,7 @@ def _cards(rows: Iterable[WallRow]) -> list[Card]:
 @never_cache
 @login_required
 @require_safe
+@may_go
 def zone(request: HttpRequest, zone_id: str) -> HttpResponse:
     """How one zone stands, and everything that may be done about it."""
     found, role = zone_for(person(request), zone_id)
@@ -145,6 +147,7 @@ def zone(request: HttpRequest, zone_id: str) -> HttpResponse:
 @never_cache
 @login_required
 @require_safe
+@may_go
 def preview_text(request: HttpRequest, zone_id: str) -> JsonResponse:
     """`{"text": ...}`: what would become of the line at ?per_minute=N; 400 with what is wrong with it."""
     found, _role = zone_for(person(request), zone_id, Action.RATE, entrance="api")
@@ -168,7 +171,7 @@ def changes(request: HttpRequest, zone_id: str) -> HttpResponse:
     context = {
         "zone": found,
         "changes": listed,
-        "can_act": may(role, Action.MODE),
+        "undoable": undoable(person(request), found, role, listed),
         "last_id": listed[-1].pk if len(listed) == limit else None,
     }
     return render(request, "manage/change_list.html" if is_part else "manage/changes.html", context)

@@ -15,7 +15,7 @@ from apps.accounts.models import User
 
 from .. import reports
 from ..changes import changes_of, mode_change_of
-from ..managers import Action, Role, may, may_give_roles
+from ..managers import Action, Role, may, may_give_roles, undoable
 from ..models import Zone, ZoneMode
 from ..outcomes import WAITING
 from ..outlook import FREE
@@ -109,6 +109,7 @@ def zone_page(
         "can_manage": may_give_roles(cast(User, request.user), found, role),
         "can_act": may(role, Action.MODE),
         "changes": latest,
+        "undoable": undoable(cast(User, request.user), found, role, latest),
         "last_id": latest[-1].pk if len(latest) == CHANGES_SHOWN else None,
         "preview": preview_words(looked),
         "clears_at": ahead.clears_at if ahead.waiting else None,

@@ -14,6 +14,7 @@ from ..models import Zone, ZoneChange, ZoneStatistic
 from ..replies import ZoneMinute
 from ..rules import Mode
 from ..statistics import QUANTILES, SETTLED_AFTER_S, wait_quantile
+from .display import who_named
 from .wall import ChangeTold, Funnel, GateSeen, Minute, Waits, ZoneFacts, ZonePast, moment_ms
 
 HISTORY_MINUTES = 30
@@ -116,7 +117,7 @@ def changes_told(changes: Sequence[ZoneChange]) -> list[ChangeTold]:
         ChangeTold(
             id=change.pk,
             version=change.version,
-            who=change.who.shown_name if change.who else change.who_name,
+            who=who_named(change),
             at_ms=moment_ms(change.at) or 0,
             action=change.action,
             before=change.before,

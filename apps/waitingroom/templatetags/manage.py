@@ -51,12 +51,6 @@ def time_near(value: datetime | None) -> str:
 
 
 @register.filter
-def all_by(changes: Sequence[ZoneChange], user: User) -> bool:
-    """Whether this person made all of these changes, as with a second window or by pressing twice."""
-    return bool(changes) and all(change.who_id == user.pk for change in changes)
-
-
-@register.filter
 def asks_first(change: ZoneChange) -> bool:
     """Whether undoing it would set a mode again that no single click sets."""
     return change.before.get("mode") in display.DANGEROUS_MODES
@@ -84,6 +78,12 @@ def role_name(value: int) -> str:
 def who_words(value: ZoneChange) -> str:
     """Who did it."""
     return display.who_words(value)
+
+
+@register.filter
+def conflict_words(value: Sequence[ZoneChange], user: User) -> str:
+    """Why something was not saved."""
+    return display.conflict_words(value, user)
 
 
 @register.filter

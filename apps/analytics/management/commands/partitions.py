@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.analytics import partition_services as services
-from apps.analytics import partition_store as store
+from apps.analytics import partition_sql as sql
 from apps.analytics.partitions import Layout, Partition, PlanError
 from apps.analytics.ranges import FIRST_DAY, RangeRefused, day_read
 from apps.audience.sessions import SEOUL
@@ -61,11 +61,11 @@ class Command(BaseCommand):
             if verb == "show":
                 self.show(now)
             elif verb == "plan" or dry_run:
-                states = [services.table_state(layout, now=now, since=since) for layout in store.layouts()]
+                states = [services.table_state(layout, now=now, since=since) for layout in sql.layouts()]
                 self.write_steps(states, now, since)
             else:
                 self.write_steps(services.partitions_apply(now=now, since=since, wait_s=WAIT_S), now, since)
-        except (services.PartitionsFailed, store.PartitionsBusy, store.PartitionsForeign, PlanError) as error:
+        except (services.PartitionsFailed, sql.PartitionsBusy, sql.PartitionsForeign, PlanError) as error:
             raise CommandError(str(error)) from error
 
     def without_partitions(self, now: datetime.datetime, *, delete: bool) -> None:
@@ -94,10 +94,10 @@ class Command(BaseCommand):
 
     def show(self, now: datetime.datetime) -> None:
         """A table a paragraph, a partition a line; rows are the server's estimate."""
-        for layout in store.layouts():
+        for layout in sql.layouts():
             kept = f"{layout.kept} kept" if layout.kept else "kept for ever"
             self.stdout.write(f"{layout.table}: by {layout.period.name.lower()}, {layout.ahead} ahead, {kept}")
-            partitions = store.partitions_read(connection, layout)
+            partitions = sql.partitions_read(connection, layout)
             if partitions is None:
                 self.stdout.write("  not partitioned; `apply` does it")
             for one in partitions or ():

@@ -100,7 +100,7 @@ def partitions_read(connection: BaseDatabaseWrapper, layout: Layout) -> list[Par
     if method != "RANGE COLUMNS" or str(expression).replace("`", "") != layout.column or sub is not None:
         raise PartitionsForeign(f"{layout.table} is partitioned by {method} ({expression}), not by {layout.column}.")
     return [
-        Partition(name, None if text == "MAXVALUE" else _moment(connection, layout, text), int(count), int(size))
+        Partition(name, None if text == "MAXVALUE" else _end_read(connection, layout, text), int(count), int(size))
         for name, _, _, _, text, count, size in rows
     ]
 
@@ -199,7 +199,7 @@ def _literal(connection: BaseDatabaseWrapper, layout: Layout, moment: datetime.d
     return f"'{connection.ops.adapt_datetimefield_value(moment)}'"
 
 
-def _moment(connection: BaseDatabaseWrapper, layout: Layout, text: str) -> datetime.datetime:
+def _end_read(connection: BaseDatabaseWrapper, layout: Layout, text: str) -> datetime.datetime:
     """The end of a partition as information_schema writes it: a quoted date, with or without a time."""
     naive = datetime.datetime.fromisoformat(text.strip("'"))
     return naive.replace(tzinfo=SEOUL) if layout.holds_days else timezone.make_aware(naive, connection.timezone)

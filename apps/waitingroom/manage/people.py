@@ -1,0 +1,120 @@
+"""Who looks after a zone: roles given, changed and taken away by its owners.
+
+Nobody lowers their own role unasked, and the last owner of a zone stays one, but for those who run the house.
+"""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from .. import role_services
+from ..managers import (
+    Action,
+    Role,
+    house_role,
+    managers_of,
+    may_give_roles,
+    person_named,
+    role_given,
+    role_of,
+    zone_for,
+)
+from ..models import Zone, ZoneManager
+from .display import name_words
+from .forms import blame
+from .gone import may_go
+from .settings_forms import ManagerForm
+from .views import person
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_go
+def people(request: HttpRequest, zone_id: str) -> HttpResponse:
+    """Who may do what with the zone; a POST gives somebody a role."""
+    zone, _role = zone_for(person(request), zone_id, Action.ROLES)
+    if request.method != "POST":
+        return _people_page(request, zone, ManagerForm())
+    form = ManagerForm(request.POST)
+    if not form.is_valid():
+        return _people_page(request, zone, form, status=400)
+    somebody = person_named(form.cleaned_data["username"])
+    if somebody is None:
+        form.add_error("username", _("Nobody has this username."))
+        return _people_page(request, zone, form, status=400)
+    own = role_given(somebody, zone=zone) if somebody == person(request) else None
+    if own is not None and form.cleaned_data["role"] < own.role and "is_sure" not in request.POST:
+        return _people_page(request, zone, form, asks_about=own)
+    try:
+        role_services.manager_set(
+            actor=person(request),
+            user=somebody,
+            role=form.cleaned_data["role"],
+            zone_id=zone.pk,
+            why=form.cleaned_data["why"],
+            leaves_an_owner=house_role(person(request)) != Role.OWNER,
+        )
+    except role_services.LastOwner:
+        form.add_error(None, last_owner())
+        return _people_page(request, zone, form, status=400)
+    except ValidationError as error:
+        blame(form, error)
+        return _people_page(request, zone, form, status=400)
+    messages.success(request, _("%(name)s may look after this zone now.") % {"name": name_words(somebody)})
+    return _people_left_to(request, zone)
+
+
+def last_owner() -> str:
+    """What the last owner of a zone is told who would be none any more."""
+    return _("This is the last owner of the zone. Make somebody else its owner first.")
+
+
+@login_required
+@require_POST
+@may_go
+def person_remove(request: HttpRequest, zone_id: str, manager_id: int) -> HttpResponse:
+    """Take somebody's role for this zone away; that for its app is not this page's."""
+    zone, _role = zone_for(person(request), zone_id, Action.ROLES)
+    if manager_id not in {one.pk for one in managers_of(zone)[0]}:
+        raise Http404("no such role of this zone")
+    try:
+        role_services.manager_remove(
+            actor=person(request),
+            manager_id=manager_id,
+            why=request.POST.get("why", ""),
+            leaves_an_owner=house_role(person(request)) != Role.OWNER,
+        )
+    except role_services.LastOwner:
+        messages.error(request, last_owner())
+        return redirect("manage:people", zone_id=zone.pk)
+    messages.success(request, _("The role is taken away."))
+    return _people_left_to(request, zone)
+
+
+def _people_left_to(request: HttpRequest, zone: Zone) -> HttpResponse:
+    """The page to go on with: who took from themselves what it needs is not sent where they may not go."""
+    role = role_of(person(request), zone.pk)
+    if role is None:
+        return redirect("manage:wall")
+    may_stay = may_give_roles(person(request), zone, role)
+    return redirect("manage:people" if may_stay else "manage:zone", zone_id=zone.pk)
+
+
+def _people_page(
+    request: HttpRequest,
+    zone: Zone,
+    form: ManagerForm,
+    *,
+    asks_about: ZoneManager | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """`asks_about`: their own role, which they would lower."""
+    of_zone, of_app = managers_of(zone)
+    context = {"zone": zone, "form": form, "of_zone": of_zone, "of_app": of_app, "asks_about": asks_about}
+    return render(request, "manage/people.html", context, status=status)
