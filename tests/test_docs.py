@@ -17,6 +17,7 @@ from apps.operations.roles import ROLES
 from apps.realtime import close_codes
 from apps.streams.services import FEATURED_MAX
 from apps.waitingroom import outcomes
+from apps.waitingroom.manage.wall import LEVELS
 from config.celery import app as celery
 from tests.load.__main__ import SCENARIOS
 
@@ -209,6 +210,13 @@ def test_every_kind_of_alert_is_described_with_its_usual_terms() -> None:
 
 def test_every_role_is_described() -> None:
     assert [name for name, _may in table("docs/operations.md", "| group | may |")] == [role.name for role in ROLES]
+
+
+def test_every_health_that_a_row_may_have_is_described() -> None:
+    told = re.search(r"`health` \(([^)]*)\)", read("docs/api.md"))
+    assert told is not None
+    # A socket says `stale` for all of them while lines cannot be read.
+    assert re.findall(r"`(\w+)`", told[1]) == [name for name in LEVELS if name != "unread"]
 
 
 def test_what_is_said_of_alerts_and_of_the_dashboard_is_so() -> None:

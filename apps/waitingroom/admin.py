@@ -4,7 +4,9 @@ Everything goes through the services; a form carries the version of the zone tha
 unseen what somebody else has just changed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -155,18 +157,38 @@ class ZoneAdmin(ZoneActions):
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._refusals_told(request, lambda: super(ZoneAdmin, self).delete_view(request, *args, **kwargs))
 
+    def message_user(self, request: HttpRequest, message: Any, level: Any = messages.INFO, **more: Any) -> None:
+        say = partial(super().message_user, request, message, level, **more)
+        held: list[Callable[[], None]] | None = getattr(request, "zones_done", None)
+        if held is None or level != messages.SUCCESS:
+            say()
+        else:
+            held.append(say)
+
+    @contextmanager
+    def _done_held(self, request: HttpRequest) -> Iterator[list[Callable[[], None]]]:
+        """That something is done is not said within this block: whether gates were told is known only behind it."""
+        done: list[Callable[[], None]] = []
+        request.zones_done = done  # type: ignore[attr-defined]
+        try:
+            yield done
+        finally:
+            del request.zones_done  # type: ignore[attr-defined]
+
     def _refusals_told(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
         """The view's answer; when a service refused, all that the view did is undone, and the page says why.
 
         A form comes back with what was typed, as if it had shown the zone as it is now.
         """
         try:
-            with untold_zones() as untold:
-                with transaction.atomic():
-                    response = view()
-                if untold:
-                    self.message_user(request, UNTOLD, messages.WARNING)
-                return response
+            with untold_zones() as untold, self._done_held(request) as done, transaction.atomic():
+                response = view()
+            if untold:
+                self.message_user(request, UNTOLD, messages.WARNING)
+            else:
+                for say in done:
+                    say()
+            return response
         except Refused as refused:
             request.zone_refused = refused  # type: ignore[attr-defined]  # see _form
             if isinstance(refused.reason, services.Conflict):

@@ -109,7 +109,8 @@ def publish_on_commit(zone_id: str, *, fresh: bool = False) -> None:
 def untold_zones() -> Iterator[list[str]]:
     """The zones that were saved within this block, and that gates could not be told of when that was committed.
 
-    Whoever answers a person looks here: to them a change that no gate knows of is none.
+    Whoever answers a person looks here: to them a change that no gate knows of is none. Once there is one, Redis is not
+    asked again within this block: zones_publish_all brings them all.
     """
     untold: list[str] = []
     token = _untold.set(untold)
@@ -125,10 +126,16 @@ def untold_now() -> list[str]:
 
 
 def _publish_soon(zone_id: str, *, fresh: bool) -> None:
+    untold = _untold.get()
+    if untold:
+        # A Redis that hangs takes seconds a try, and whoever waits for the answer would wait for all of them.
+        PUBLISH_FAILURES.inc()
+        untold.append(zone_id)
+        return
     try:
         zone_publish(zone_id=zone_id, fresh=fresh)
     except (RedisError, OSError):
         PUBLISH_FAILURES.inc()
-        if (untold := _untold.get()) is not None:
+        if untold is not None:
             untold.append(zone_id)
         logger.warning("zone %s is published later: Redis is away", zone_id, exc_info=True)

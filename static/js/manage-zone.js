@@ -6,6 +6,7 @@
  */
 
 import { showNumber } from "./digits.js";
+import { ChangeList } from "./manage-changes.js";
 import { Course } from "./manage-chart.js";
 import { follow } from "./manage-link.js";
 import { config, figure, healthWords, mark, put, seconds, share, timeAt, timeOfDay } from "./manage-words.js";
@@ -16,6 +17,8 @@ const ASK_AFTER_MS = 250;
 // A server may know of a change a moment later than the page that was made after it; for longer only one whose database
 // was set back.
 const OLDER_FOR_MS = 10_000;
+// As long as a server may take over one that it was sent.
+const SENT_FOR_MS = 10_000;
 
 const page = document.querySelector("[data-helm]");
 const find = (name) => page.querySelector(`[data-${name}]`);
@@ -23,6 +26,12 @@ const figures = Object.fromEntries(
   [...page.querySelectorAll("[data-figure]")].map((element) => [element.dataset.figure, element]),
 );
 const course = new Course(find("course"));
+const changeList = new ChangeList(find("changes"), {
+  newest: config.newest,
+  url: config.changesUrl,
+  notice: find("newer"),
+  newer: config.newer,
+});
 const forms = [...page.querySelectorAll("[data-deed]")];
 const korean = document.documentElement.lang === "ko";
 
@@ -32,12 +41,12 @@ find("drawn").hidden = true;
 find("course").hidden = false;
 let history = config.history;
 let rates = config.rates;
-course.load(history, rates, config.perMinute, config.at / 1000);
+let perMinute = config.perMinute;
+course.load(history, rates, perMinute, config.at / 1000);
 
 // --- what the server says
 
 let shown = config.version;
-let newest = config.newest;
 let olderSince = null;
 
 function clearsAt(row, at) {
@@ -45,7 +54,7 @@ function clearsAt(row, at) {
   return at + row.longest_wait_s * 1000;
 }
 
-/** Whether a frame is of before what this page shows: what somebody changed on it would be taken back for a moment. */
+/** Whether a frame's settings are of before what this page shows: a change made on it would be taken back for a moment. */
 function isOlder({ version }) {
   if (version >= shown) olderSince = null;
   else olderSince ??= Date.now();
@@ -70,15 +79,24 @@ function told(frame) {
   put(find("mode-tag"), config.modes[frame.mode]);
   showModeSince(frame);
   showForms(frame);
-  course.add(frame.at / 1000, frame.waiting, frame.entering_per_minute, frame.per_minute);
-  if (frame.history || frame.changes) {
-    history = frame.history?.map((one) => [one.minute, one.waiting, one.entries]) ?? history;
-    rates =
-      frame.changes
-        ?.filter((change) => "per_minute" in change.before)
-        .map((change) => [change.at_ms, change.before.per_minute]) ?? rates;
-    course.load(history, rates, frame.per_minute, frame.at / 1000);
+  perMinute = frame.per_minute;
+  course.add(frame.at / 1000, frame.waiting, frame.entering_per_minute, perMinute);
+  if (frame.changes) {
+    const ofRate = frame.changes.filter((change) => "per_minute" in change.before);
+    rates = ofRate.map((change) => [change.at_ms, change.before.per_minute]);
+    course.load(history, rates, perMinute, frame.at / 1000);
   } else course.draw();
+  if (frame.version !== shown) changed(frame);
+  if (frame.changes) nameWho(frame);
+  showMode(frame.mode);
+}
+
+/** What was: sent when it changes and not again, so it is taken from a frame whose settings are old, too. */
+function toldPast(frame, isLate) {
+  if (frame.history) {
+    history = frame.history.map((one) => [one.minute, one.waiting, one.entries]);
+    course.load(history, rates, perMinute, frame.at / 1000);
+  }
   for (const [name, value] of Object.entries(frame.funnel ?? {})) {
     const place = page.querySelector(`[data-funnel-of="${name}"]`);
     if (place) put(place, figure(value));
@@ -87,10 +105,7 @@ function told(frame) {
     put(page.querySelector(`[data-wait-of="${name}"]`), seconds(value));
   }
   if (frame.gates) showGates(frame.gates);
-  if (frame.changes) noteChanges(frame.changes);
-  renewList();
-  if (frame.version !== shown) changed(frame);
-  if (frame.changes) nameWho(frame);
+  changeList.follow(frame.changes, isLate);
 }
 
 /** What stands beside the forms: how many would lose their place, and what is told and scheduled now. */
@@ -132,38 +147,6 @@ function showGates(gates) {
     put(item.querySelector("span"), fill(config.sockets, { n: figure(gate.sockets) }));
     put(item.querySelector("time"), timeOfDay(gate.seen_ms));
   });
-}
-
-const list = find("changes");
-const around = list.closest("section");
-let pending = ""; // what tells the list that is to come from the one that is shown; empty: none is to come
-
-function noteChanges(changes) {
-  const last = changes.length ? `${changes[0].id}:${changes.map((change) => change.undone_by)}` : "";
-  pending = last === newest ? "" : last;
-}
-
-/** Whether somebody points at the list, or is about to answer a question in it: no button may move under their hand. */
-const isInHand = () =>
-  around.matches(":hover") || list.matches(":focus-within") || list.querySelector("details[open]") !== null;
-
-/** The list as the server writes it: words, names, and the forms that undo. Tried with every frame until it may be. */
-async function renewList() {
-  if (!pending || isInHand()) return;
-  const asked = pending;
-  pending = "";
-  try {
-    const answer = await fetch(`${config.changesUrl}?part=1`);
-    if (!answer.ok) return;
-    const text = await answer.text();
-    if (isInHand()) pending ||= asked; // since it was asked for
-    else {
-      list.innerHTML = text;
-      newest = asked;
-    }
-  } catch {
-    pending ||= asked; // the next frame tries again
-  }
 }
 
 /** The zone has another version: say so, and let forms that nobody touched follow it. */
@@ -222,11 +205,13 @@ function showMode(mode) {
 
 for (const form of forms) form.addEventListener("input", () => (form.dataset.touched = ""));
 
-// Pressed twice in haste, a form is sent once; those that undo come and go with the list.
+// Pressed twice in haste, a form is sent once; those that undo come and go with the list. Whose answer does not come may
+// be pressed again: what was done meanwhile is found by its version.
 page.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post") return;
   if (form.dataset.sent !== undefined) event.preventDefault();
+  else setTimeout(() => delete form.dataset.sent, SENT_FOR_MS);
   form.dataset.sent = "";
 });
 window.addEventListener("pageshow", () => {
@@ -303,8 +288,9 @@ follow({
     // What the page offers is another thing then; what was typed is not thrown away for it.
     if (frame.type === "role" && frame.role !== config.role && !forms.some(isTouched)) location.reload();
     if (frame.type === "stale") showLoss(null);
-    if (frame.type !== "zone" || isOlder(frame)) return;
-    told(frame);
-    showMode(frame.mode);
+    if (frame.type !== "zone") return;
+    const isLate = isOlder(frame);
+    if (!isLate) told(frame);
+    toldPast(frame, isLate);
   },
 });

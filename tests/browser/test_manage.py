@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from apps.accounts.models import User
+from apps.accounts.services import user_register
 from apps.waitingroom.models import Role, Zone, ZoneManager
 from apps.waitingroom.role_services import manager_remove, manager_set
 from apps.waitingroom.services import zone_update
@@ -227,3 +228,25 @@ def test_a_long_wall_is_drawn_as_it_is_looked_at(house: House, hana: User, perso
         wall.get_by_placeholder("Find a zone").fill("")
         expect(cards).to_have_count(40)
         assert wall.url.endswith("?mode=open")
+
+
+@pytest.mark.parametrize("width", [1280, 1024, 390])
+def test_what_is_asked_of_a_role_is_not_cut_off(house: House, hana: User, person: Callable[..., Person], width: int):
+    zone_make(hana)
+    long = user_register(
+        username="a_rather_long_username_here",
+        password="a walk at night 7",
+        display_name="Somebody with quite a long display name",
+    )
+    manager_set(actor=None, user=long, role=Role.OPERATOR, zone_id="hall")
+    manager = person(house(), width=width)
+    manager.sign_in(hana)
+    page = manager.visit("/manage/zones/hall/people/")
+    table = page.locator(".scroll:has(.people)")
+    for question in page.locator(".people .sure").all():
+        question.locator("summary").click()
+        expect(question.locator("[name=why]")).to_be_visible()
+        wide, shown = table.evaluate("(one) => [one.scrollWidth, one.clientWidth]")
+        assert wide == shown
+        question.get_by_text("Leave it").click()
+        expect(question.locator("[name=why]")).to_be_hidden()

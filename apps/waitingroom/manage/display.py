@@ -44,7 +44,9 @@ DANGEROUS_MODES = frozenset({ZoneMode.BLOCKED, ZoneMode.BYPASS, ZoneMode.OBSERVE
 
 
 def mode_name(mode: str) -> str:
-    """The name of a mode without its explanation."""
+    """The name of a mode without its explanation; one that only a newer release knows is called what it is."""
+    if mode not in ZoneMode.values:
+        return mode
     return _("Queue all") if mode == ZoneMode.QUEUE_ALL else str(ZoneMode(mode).label).partition(":")[0]
 
 
@@ -54,7 +56,9 @@ def mode_names() -> dict[str, str]:
 
 
 def mode_words(mode: str) -> str:
-    """What a mode does."""
+    """What a mode does; of one that only a newer release knows, its name."""
+    if mode not in ZoneMode.values:
+        return mode
     name, colon, words = str(ZoneMode(mode).label).partition(": ")
     return capfirst(words) if colon else name
 

@@ -172,7 +172,7 @@ class Reading:
         except DatabaseError:
             logger.warning("the manager pages' facts grow old: the database is away", exc_info=True)
             LOOP_FAILURES.labels("manage_reading").inc()
-        except Exception:  # such as a mode that a newer release wrote
+        except Exception:  # such as a row that a newer release wrote
             logger.exception("the manager pages' facts grow old: what was read makes no sense")
             LOOP_FAILURES.labels("manage_reading").inc()
 

@@ -71,9 +71,10 @@ def zone_now(zone_id: str) -> ZoneDetail:
     # The last two minutes say how long people wait.
     numbers = sorted({minute - 1, *unwritten(written, minute)})
     fresh = {}
-    with redis.may_be_away("manage_page"):
-        replies = redis.ask_now([store.stats(zone_id, number) for number in numbers])
-        fresh = {number: store.stats_read(reply) for number, reply in zip(numbers, replies, strict=True)}
+    if board is not None:  # one that hangs is waited for once
+        with redis.may_be_away("manage_page"):
+            replies = redis.ask_now([store.stats(zone_id, number) for number in numbers])
+            fresh = {number: store.stats_read(reply) for number, reply in zip(numbers, replies, strict=True)}
     bearing = None if board is None else board.lines.get(zone_id)
     gates = (board and board.gates) or {}
     return ZoneDetail(
@@ -95,10 +96,11 @@ def _board(zone_id: str = "") -> Board | None:
     return board_read(replies[0]) if replies else None
 
 
-def preview(zone_id: str, per_minute: int) -> Preview:
+def preview(zone_id: str, per_minute: int, *, is_away: bool = False) -> Preview:
     """When the line as it stands now would be through at so many a minute, by its mode and opening.
 
     Zone.DoesNotExist when there is no such zone; nothing is known of a line that Redis lacks, or while it is away.
+    `is_away`: it was found so just now, and is not asked.
     """
     zone = Zone.objects.get(pk=zone_id)
     rules = zone.rules()
@@ -111,6 +113,8 @@ def preview(zone_id: str, per_minute: int) -> Preview:
         mode=rules.mode,
         state=state_of(rules, now_ms),
     )
+    if is_away:
+        return unknown
     line = None
     with redis.may_be_away("manage_page"):
         status, windows = redis.ask_now([store.status(zone_id), store.windows(zone_id)])

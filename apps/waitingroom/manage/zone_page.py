@@ -71,7 +71,8 @@ def zone_page(
     """The zone's page; `bound` is a form that was refused, `conflict` why. `asked` is an N to look ahead at."""
     try:
         detail = selectors.zone_now(found.pk)
-        ahead = selectors.preview(found.pk, found.per_minute)
+        is_away = detail.row.waiting is None
+        ahead = selectors.preview(found.pk, found.per_minute, is_away=is_away)
     except Zone.DoesNotExist as error:  # it went since it was found
         raise Http404("the zone is gone") from error
     forms: dict[str, VersionedForm] = {
@@ -89,7 +90,7 @@ def zone_page(
             forms["rate"] = RateForm(part="rate", initial={"per_minute": per_minute, "version": found.version})
         else:
             forms["rate"] = typed
-    looked = ahead if per_minute == found.per_minute else selectors.preview(found.pk, per_minute)
+    looked = ahead if per_minute == found.per_minute else selectors.preview(found.pk, per_minute, is_away=is_away)
     latest = changes_of(found.pk, CHANGES_SHOWN)
     mode_set = mode_change_of(found.pk)
     context = {
@@ -135,6 +136,7 @@ def _script(found: Zone, detail: ZoneDetail) -> dict[str, Any]:
         "perMinute": found.per_minute,
         "mostPerMinute": MAX_PER_MINUTE,
         "newest": _newest(detail.past.changes),
+        "newer": _("There are newer changes"),
         "sockets": _("{n} sockets"),
         "changed": _("The zone was changed just now. Figures and forms here follow."),
         "changedBy": _("{name} changed the zone just now. Figures and forms here follow."),

@@ -1,5 +1,6 @@
 """What of zones changes slowly, as the wall and a zone's page show it: read from the database, a few queries each."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,12 +11,14 @@ from django.utils import timezone
 
 from ..board_store import Gate
 from ..changes import changes_of
-from ..models import Zone, ZoneChange, ZoneStatistic
+from ..models import Zone, ZoneChange, ZoneMode, ZoneStatistic
 from ..replies import ZoneMinute
 from ..rules import Mode
 from ..statistics import QUANTILES, SETTLED_AFTER_S, wait_quantile
 from .display import who_named
 from .wall import ChangeTold, Funnel, GateSeen, Minute, Waits, ZoneFacts, ZonePast, moment_ms
+
+logger = logging.getLogger(__name__)
 
 HISTORY_MINUTES = 30
 CHANGES_SHOWN = 10
@@ -27,7 +30,10 @@ _FACTS = (
 
 
 def facts_read(zone_ids: Sequence[str] | None = None) -> dict[str, ZoneFacts]:
-    """What people decided about these zones, or about all. One query."""
+    """What people decided about these zones, or about all. One query.
+
+    Without those in a mode that this release does not know: a newer one set it, while both run.
+    """
     found = Zone.objects.order_by() if zone_ids is None else Zone.objects.order_by().filter(pk__in=zone_ids)
     facts = {}
     for (
@@ -45,6 +51,9 @@ def facts_read(zone_ids: Sequence[str] | None = None) -> dict[str, ZoneFacts]:
         opens_at,
         prequeue_from,
     ) in found.values_list(*_FACTS):
+        if mode not in ZoneMode.values:
+            logger.warning("zone %s is in mode %s, which only a newer release knows: not shown", pk, mode)
+            continue
         facts[pk] = ZoneFacts(
             zone_id=pk,
             name=name,
