@@ -9,11 +9,11 @@ import { showNumber } from "./digits.js";
 import { ChangeList } from "./manage-changes.js";
 import { Course } from "./manage-chart.js";
 import { follow } from "./manage-link.js";
+import { Preview } from "./manage-preview.js";
 import { config, figure, healthWords, mark, put, seconds, share, timeAt, timeOfDay } from "./manage-words.js";
 import { fill } from "./format.js";
 
 const SEEN_AFTER_MS = 1_500;
-const ASK_AFTER_MS = 250;
 // A server may know of a change a moment later than the page that was made after it; for longer only one whose database
 // was set back.
 const OLDER_FOR_MS = 10_000;
@@ -33,6 +33,8 @@ const changeList = new ChangeList(find("changes"), {
   newer: config.newer,
 });
 const forms = [...page.querySelectorAll("[data-deed]")];
+const rate = page.querySelector("[data-deed=rate]");
+const preview = rate && new Preview(find("preview"), rate.elements.per_minute, config.previewUrl);
 const korean = document.documentElement.lang === "ko";
 
 // --- the chart
@@ -79,6 +81,7 @@ function told(frame) {
   put(find("mode-tag"), config.modes[frame.mode]);
   showModeSince(frame);
   showForms(frame);
+  preview?.follow(frame);
   perMinute = frame.per_minute;
   course.add(frame.at / 1000, frame.waiting, frame.entering_per_minute, perMinute);
   if (frame.changes) {
@@ -179,7 +182,7 @@ function renew(form, frame) {
       if (field && "value" in field && field.type !== "submit") field.value = value ?? "";
     }
   }
-  if (form.dataset.deed === "rate") ask();
+  if (form.dataset.deed === "rate") preview.renew();
 }
 
 const parts = new Intl.DateTimeFormat("sv-SE", {
@@ -218,35 +221,9 @@ window.addEventListener("pageshow", () => {
   for (const form of page.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
-const rate = page.querySelector("[data-deed=rate]");
-let asked = 0;
-let timer = 0;
-
-/** Look ahead at the N that is typed. Answers that were overtaken are dropped. */
-async function ask() {
-  const preview = find("preview");
-  const number = (asked += 1);
-  preview.classList.add("asking");
-  try {
-    const answer = await fetch(`${config.previewUrl}?${new URLSearchParams({ per_minute: rate.elements.per_minute.value })}`);
-    if (!answer.ok && answer.status !== 400) return;
-    const { text } = await answer.json();
-    if (number !== asked) return;
-    put(preview, text);
-    preview.classList.toggle("wrong", !answer.ok);
-  } catch {
-    // no network, which the page says elsewhere
-  } finally {
-    if (number === asked) preview.classList.remove("asking");
-  }
-}
 
 if (rate) {
   const field = rate.elements.per_minute;
-  field.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(ask, ASK_AFTER_MS);
-  });
   rate.querySelector("[data-steps]").hidden = false;
   for (const button of rate.querySelectorAll("[data-step]")) {
     button.addEventListener("click", () => {

@@ -248,3 +248,22 @@ def test_the_chart_goes_by_the_servers_clock(house: House, hana: User, person: C
     page.mouse.move(box["x"] + 50, end[1])
     page.mouse.move(*end)
     expect(reading).to_contain_text("· 9 · 3 / 60")
+
+
+def test_what_is_foretold_follows_the_line(house: House, hana: User, minsu: User, person: Callable[..., Person]):
+    zone_make(hana, per_minute=60, mode="paused")
+    server = house()
+    manager = person(server)
+    manager.sign_in(hana)
+    page = manager.visit("/manage/zones/hall/")
+    expect_live(page)
+    foretold = page.locator("[data-preview]")
+    expect(foretold).to_have_text("Nobody waits, and nobody enters for now. Later 60 a minute do.")
+    with in_line(server, 2) as poll:
+        expect_waiting(page, "2")
+        expect(foretold).to_have_text("At 60 a minute the line of 2 does not move.", timeout=5 * SOON_MS)
+        page.locator("[data-deed=rate] [name=per_minute]").fill("90")
+        expect(foretold).to_have_text("At 90 a minute the line of 2 does not move.")
+        change(minsu, mode="open")
+        expect(foretold).to_have_text(re.compile("^At 90 a minute the line of 2 clears at"), timeout=5 * SOON_MS)
+        poll()

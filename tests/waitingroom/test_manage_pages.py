@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.accounts.services import operator_ensure
+from apps.realtime import redis
+from apps.waitingroom.manage import selectors
 from apps.waitingroom.manage.views import CARDS_AT_ONCE
 from apps.waitingroom.models import Role, Zone, ZoneChange, ZoneManager
 from apps.waitingroom.role_services import manager_set
@@ -240,6 +242,29 @@ def test_a_preview_says_when_the_line_clears(desk: Desk) -> None:
     form = fields_of(re.search(r'<form[^>]*action="[^"]*/rate/"(.*?)</form>', shown, re.S)[1])  # type: ignore[index]
     assert client.post("/manage/zones/concert/rate/", form).status_code == 302
     assert row().per_minute == 100
+
+
+def test_pages_that_look_ahead_again_and_again_cost_redis_one_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    zone = zone_make(per_minute=60)
+    crowd_join(zone, 1_000)
+    client = desk(Role.OPERATOR)
+    monkeypatch.setattr(selectors, "LOOK_KEPT_S", 3_600.0)  # however busy this machine is
+
+    def looks() -> int:
+        stats = redis.sync_client().info("commandstats")
+        return sum(stats[name]["calls"] for name in ("cmdstat_hmget", "cmdstat_hgetall") if name in stats)
+
+    def ahead(per_minute: int) -> str:
+        return client.get("/manage/zones/concert/preview/", {"per_minute": per_minute}).json()["text"]
+
+    before = looks()
+    told = {ahead(n).partition(" clears")[0] for n in (60, 120, 300) for _page in range(10)}
+    assert told == {f"At {n} a minute the line of 940" for n in (60, 120, 300)}
+    assert looks() == before + 2
+    crowd_join(zone, 5, batch=2)
+    assert "the line of 940 " in ahead(60)
+    monkeypatch.setattr(selectors, "LOOK_KEPT_S", 0.0)
+    assert "the line of 945 " in ahead(60)
 
 
 @pytest.mark.parametrize(

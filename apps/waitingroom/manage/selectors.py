@@ -1,7 +1,7 @@
 """What the managers' pages show when they are opened; from then on their sockets go on (feed.py)."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,6 +21,9 @@ from ..windows import Schedule
 from .wall import WallRow, ZoneDetail, ZoneFacts, row_of, row_unread, sorted_by_trouble
 from .zone_sight import changes_read, facts_read, gates_seen, past_of, unwritten, written_read
 
+# So old a look at a line may be that a page is told of which asks again by itself.
+LOOK_KEPT_S = 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
@@ -32,6 +35,13 @@ class Preview:
     seconds: int | None
     mode: Mode
     state: str  # what those who wait are told
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    at: float  # monotonic
+    line: store.LineStatus
+    windows: Mapping[int, int]
 
 
 def wall_rows(zone_ids: Collection[str] | None = None) -> list[WallRow]:
@@ -96,11 +106,34 @@ def _board(zone_id: str = "") -> Board | None:
     return board_read(replies[0]) if replies else None
 
 
-def preview(zone_id: str, per_minute: int, *, is_away: bool = False) -> Preview:
+# The last looks of this process, by when a zone was made and by its line. Pages ask again and again while a line moves,
+# and however many of them do, Redis is to notice nothing.
+_looks: dict[tuple[str, datetime, int], _Look] = {}
+
+
+def _line_look(zone: Zone, old_s: float) -> _Look | None:
+    """The line as it stands, or as it stood `old_s` ago; None if it is not there or cannot be read."""
+    now, which = time.monotonic(), (zone.pk, zone.created_at, zone.epoch)
+    known = _looks.pop(which, None)
+    if known is None or now - known.at > old_s:
+        known = None
+        with redis.may_be_away("manage_page"):
+            status, windows = redis.ask_now([store.status(zone.pk), store.windows(zone.pk)])
+            if (line := store.status_read(status)) is not None:
+                known = _Look(now, line, store.windows_read(windows))
+    if known is not None:
+        _looks[which] = known
+    for key in [key for key, look in list(_looks.items()) if now - look.at > LOOK_KEPT_S]:
+        _looks.pop(key, None)
+    return known
+
+
+def preview(zone_id: str, per_minute: int, *, is_away: bool = False, old_s: float = 0.0) -> Preview:
     """When the line as it stands now would be through at so many a minute, by its mode and opening.
 
     Zone.DoesNotExist when there is no such zone; nothing is known of a line that Redis lacks, or while it is away.
-    `is_away`: it was found so just now, and is not asked.
+    `is_away`: it was found so just now, and is not asked. `old_s`: how old a look at the line may be that this process
+    took already.
     """
     zone = Zone.objects.get(pk=zone_id)
     rules = zone.rules()
@@ -114,19 +147,17 @@ def preview(zone_id: str, per_minute: int, *, is_away: bool = False) -> Preview:
         state=state_of(rules, now_ms),
     )
     if is_away:
+        _looks.clear()
+    look = None if is_away else _line_look(zone, old_s)
+    if look is None:
         return unknown
-    line = None
-    with redis.may_be_away("manage_page"):
-        status, windows = redis.ask_now([store.status(zone_id), store.windows(zone_id)])
-        line = store.status_read(status)
-    if line is None:
-        return unknown
+    line = look.line
     now_ms = max(line.now_ms, now_ms)
     state = state_of(rules, now_ms)
     schedule = Schedule(
         now_ms,
         per_minute,
-        store.windows_read(windows),
+        look.windows,
         paused=rules.mode not in FREE and state in (PAUSED, BLOCKED),
         opens_at_ms=rules.opens_at_ms,
     )

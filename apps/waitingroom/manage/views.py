@@ -154,7 +154,8 @@ def preview_text(request: HttpRequest, zone_id: str) -> JsonResponse:
     form = RateForm({"per_minute": request.GET.get("per_minute", ""), "version": found.version}, part="rate")
     if not form.is_valid():
         return JsonResponse({"text": " ".join(str(one) for one in form.errors.get("per_minute", []))}, status=400)
-    return JsonResponse({"text": preview_words(selectors.preview(found.pk, form.cleaned_data["per_minute"]))})
+    seen = selectors.preview(found.pk, form.cleaned_data["per_minute"], old_s=selectors.LOOK_KEPT_S)
+    return JsonResponse({"text": preview_words(seen)})
 
 
 @never_cache
