@@ -139,6 +139,8 @@ def test_every_benchmark_is_in_both_readmes_and_explained() -> None:
     for page, head in (("README.md", "| scenario | what it measures |"), ("README.ko.md", "| 시나리오 | 재는 것 |")):
         assert {name for name, _what in table(page, head)} == set(SCENARIOS)
     assert set(SCENARIOS) <= set(re.findall(r"^## ([\w-]+)$", read("docs/capacity.md"), re.MULTILINE))
+    measured = read("docs/capacity.md").partition("## Measured")[2]
+    assert set(SCENARIOS) == set(re.findall(r"`python -m tests\.load ([\w-]+)", measured))
 
 
 def test_every_metric_is_described() -> None:

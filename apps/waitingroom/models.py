@@ -26,7 +26,7 @@ class ZoneMode(models.TextChoices):
     """`rules.Mode` with names for people."""
 
     OPEN = Mode.OPEN.value, _("Open: in at once while there is room")
-    QUEUE_ALL = Mode.QUEUE_ALL.value, _("Everybody gets in line")
+    QUEUE_ALL = Mode.QUEUE_ALL.value, _("Queue all: everybody gets in line")
     PAUSED = Mode.PAUSED.value, _("Paused: the line stands still")
     BLOCKED = Mode.BLOCKED.value, _("Blocked: nobody gets in line")
     BYPASS = Mode.BYPASS.value, _("Bypass: everybody in at once")

@@ -47,7 +47,7 @@ def mode_name(mode: str) -> str:
     """The name of a mode without its explanation; one that only a newer release knows is called what it is."""
     if mode not in ZoneMode.values:
         return mode
-    return _("Queue all") if mode == ZoneMode.QUEUE_ALL else str(ZoneMode(mode).label).partition(":")[0]
+    return str(ZoneMode(mode).label).partition(":")[0]
 
 
 def mode_names() -> dict[str, str]:
@@ -59,8 +59,7 @@ def mode_words(mode: str) -> str:
     """What a mode does; of one that only a newer release knows, its name."""
     if mode not in ZoneMode.values:
         return mode
-    name, colon, words = str(ZoneMode(mode).label).partition(": ")
-    return capfirst(words) if colon else name
+    return capfirst(str(ZoneMode(mode).label).partition(": ")[2])
 
 
 def name_words(user: User) -> str:
