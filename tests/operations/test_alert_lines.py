@@ -11,7 +11,6 @@ from apps.operations.alert_figures import house_read, readings
 from apps.operations.alert_lines import ENDLESS_S
 from apps.operations.alert_readings import Reading
 from apps.operations.models import AlertRule
-from apps.realtime import redis
 from apps.waitingroom import board_store
 from apps.waitingroom.models import Zone
 from apps.waitingroom.services import zone_update
@@ -166,16 +165,10 @@ def test_without_redis_it_is_that_of_the_worker(private_redis: Any, use_redis: A
     assert (house.zones, house.is_redis_away) == (None, True)
 
 
-def test_what_no_rule_wants_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_rule_wants_is_not_read() -> None:
     zone_make()
-    asked: list[Any] = []
-    send = redis.run_now
-
-    def counted(commands: list[redis.Command]) -> list[Any]:
-        asked.extend(commands)
-        return send(commands)
-
-    monkeypatch.setattr(redis, "run_now", counted)
-    assert (house_read(kinds=set(), now_ms=NOON), asked) == (alert_figures.House(NOON), [])
+    before = commands()
+    assert house_read(kinds=set(), now_ms=NOON) == alert_figures.House(NOON)
+    assert commands() == before
     house_read(kinds={"line", "wait"}, now_ms=NOON)
-    assert len(asked) == 1  # for all rules about zones together
+    assert (commands() - before)["evalsha"] == 1  # for all rules about zones together

@@ -114,3 +114,8 @@ def commands() -> Counter[str]:
             if kind.partition("|")[0] not in OTHERS | {"cluster", "command", "hello", "client", "script"}:
                 found[kind] += figures["calls"]
     return found
+
+
+def round_trips() -> int:
+    """How often the data Redis, a single one, has taken something in: a pipeline counts once, and so does asking."""
+    return int(redis.sync_client().info("stats")["total_reads_processed"])

@@ -1,46 +1,27 @@
 """What is pushed to the managers' pages when a push fails, and while gates lag behind a change."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from apps.waitingroom import services
 from apps.waitingroom.manage import feed as feed_module
 from apps.waitingroom.manage import frames
-from apps.waitingroom.manage.feed import Feed, manage_feed, manage_feed_stop
+from apps.waitingroom.manage.feed import Feed
 from apps.waitingroom.manage.wall import row_of
-from apps.waitingroom.models import Role, Zone
-from apps.waitingroom.role_services import manager_set
+from apps.waitingroom.models import Zone
 from tests.services.waiting import eventually_async
-from tests.waitingroom.managing import frame, frame_where, in_thread, line_tell, person, session_of, watching
+from tests.waitingroom.managing import frame, frame_where, in_thread, line_tell, watching
 from tests.waitingroom.zones import zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-@pytest_asyncio.fixture
-async def feed(async_redis_clients: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Feed]:
-    """This event loop's feed, which ticks when it is told to."""
-
-    async def never(self: Feed) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(Feed, "_run", never)
-    yield manage_feed()
-    await manage_feed_stop()
-
-
 @pytest.fixture
-def hers(transactional_db: None, redis_url: str) -> str:
-    """Mina's session; she operates the concert."""
-    mina = person("mina")
-    zone_make(per_minute=60)
-    manager_set(actor=None, user=mina, role=Role.OPERATOR, zone_id="concert")
-    return session_of(mina)
+def feed(by_hand: Feed) -> Feed:
+    """Ticks when it is told to."""
+    return by_hand
 
 
 def now_ms() -> int:

@@ -2,18 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from django.db import OperationalError
 from prometheus_client import REGISTRY
 
 from apps.accounts.models import User
 from apps.waitingroom.manage import reading
 from apps.waitingroom.manage.access import standing
-from apps.waitingroom.manage.feed import Feed, manage_feed, manage_feed_stop
+from apps.waitingroom.manage.feed import Feed
 from apps.waitingroom.models import Role, ZoneManager
 from apps.waitingroom.role_services import manager_remove, manager_set
 from tests.services.waiting import eventually_async
@@ -37,19 +36,12 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest_asyncio.fixture
-async def feed(async_redis_clients: None, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> AsyncIterator[Feed]:
-    """This event loop's feed, by this clock, which ticks when it is told to."""
-
-    async def never(self: Feed) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(Feed, "_run", never)
-    found = manage_feed()
-    monkeypatch.setattr(found, "_ticks", clock)
-    monkeypatch.setattr(found.reading, "_ticks", clock)
-    yield found
-    await manage_feed_stop()
+@pytest.fixture
+def feed(by_hand: Feed, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Feed:
+    """By this clock, which ticks when it is told to."""
+    monkeypatch.setattr(by_hand, "_ticks", clock)
+    monkeypatch.setattr(by_hand.reading, "_ticks", clock)
+    return by_hand
 
 
 @pytest.fixture
@@ -75,6 +67,21 @@ async def seated(feed: Feed) -> bool:
 
 def failures() -> float:
     return REGISTRY.get_sample_value("fullhouse_gate_loop_failures_total", {"loop": "manage_reading"}) or 0.0
+
+
+async def test_what_nobody_told_of_is_noticed_within_five_seconds(feed: Feed, hers: str, clock: Clock) -> None:
+    async with watching("wall/", hers) as one:
+        await eventually_async(lambda: seated(feed))
+        for _ in range(2):
+            await feed.tick()
+            await feed.reading.settle()
+        await frame(one)
+        await in_thread(ZoneManager.objects.all().delete)
+        for _ in range(5):
+            clock.now += 1
+            await feed.tick()
+            await feed.reading.settle()
+        assert await closing(one) == (4403, "role_removed")
 
 
 @pytest.mark.parametrize("error", [OperationalError("server has gone away"), ValueError("no such mode: later")])

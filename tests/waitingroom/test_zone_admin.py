@@ -11,11 +11,11 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.accounts.services import operator_ensure, user_register
-from apps.realtime import redis
 from apps.streams.services import broadcaster_ensure, category_ensure, stream_start
 from apps.waitingroom import selectors, services
 from apps.waitingroom.models import Zone
 from tests.services.redis_server import RedisServer
+from tests.waitingroom.managing import commands, round_trips
 from tests.waitingroom.zone_desk import LIST, act, answer, list_of, logged, page_of, row, rows, said
 from tests.waitingroom.zones import ask, crowd_join, line_of, told, zone_make
 
@@ -32,21 +32,15 @@ def desk(client: Client) -> Client:
 # --- the list -----------------------------------------------------------------------------------------------------
 
 
-def test_the_list_shows_lines_read_in_one_pipeline(desk: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
-    send = redis.run_now
-
-    def counted(commands: Any) -> list[Any]:
-        calls.append(len(commands))
-        return send(commands)
-
+def test_the_list_shows_lines_read_in_one_pipeline(desk: Client) -> None:
     busy, _empty, lost = zone_make("busy", per_minute=10), zone_make("empty"), zone_make("lost")
     crowd_join(busy, 25)
     ask(("DEL", f"line:{{{lost.pk}}}"))
-    monkeypatch.setattr(redis, "run_now", counted)
+    before, trips = commands(), round_trips()
     found = rows(desk)
+    assert round_trips() - trips == 3  # the session, the pipeline, and the question
+    assert commands() - before == {"get": 1, "hmget": 3, "hgetall": 3}
     assert [(zone_id, waiting) for zone_id, waiting, _entering in found] == [("busy", 15), ("empty", 0), ("lost", "—")]
-    assert calls == [6]
 
 
 def test_entered_is_of_the_last_whole_minute(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.accounts.services import user_register
 from apps.streams.models import Stream, StreamStatus
 from apps.streams.services import broadcaster_ensure, category_ensure, stream_end, stream_start
 from apps.waitingroom import services, store
@@ -16,19 +15,10 @@ from apps.waitingroom.models import Zone, ZoneStatistic
 from apps.waitingroom.rules import MAX_OVER
 from tests.analytics.house import at_once
 from tests.services.both import on_both
-from tests.waitingroom.zones import ask, crowd_join, known_version, line_of, tidings, told, zone_make
+from tests.waitingroom.zones import ask, crowd_join, known_version, line_of, row, tidings, told, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 TOMORROW = timezone.now() + timedelta(days=1)
-
-
-@pytest.fixture
-def mina(transactional_db: None) -> User:
-    return user_register(username="mina", password="a long enough pass")
-
-
-def row(zone_id: str = "concert") -> Zone:
-    return Zone.objects.get(pk=zone_id)
 
 
 # --- clearing and deleting ----------------------------------------------------------------------------------------

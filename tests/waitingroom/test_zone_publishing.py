@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
-from prometheus_client import REGISTRY
 
 from apps.realtime.redis import sync_client
 from apps.waitingroom import services, store
@@ -14,18 +13,20 @@ from apps.waitingroom.models import Zone
 from apps.waitingroom.rules import Mode
 from tests.services.both import on_both
 from tests.services.redis_server import RedisServer
-from tests.waitingroom.zones import ask, crowd_join, known_version, line_of, tidings, told, zone_make
+from tests.waitingroom.zones import (
+    ask,
+    crowd_join,
+    known_version,
+    line_of,
+    publish_failures,
+    row,
+    tidings,
+    told,
+    zone_make,
+)
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 TOMORROW = timezone.now() + timedelta(days=1)
-
-
-def row(zone_id: str = "concert") -> Zone:
-    return Zone.objects.get(pk=zone_id)
-
-
-def failures() -> float:
-    return REGISTRY.get_sample_value("fullhouse_zone_publish_failures_total") or 0.0
 
 
 # --- publishing ---------------------------------------------------------------------------------------------------
@@ -66,12 +67,12 @@ def test_a_save_stands_without_redis_and_the_repair_makes_it_good(
     first = zone_make("first", per_minute=60)
     doomed = zone_make("doomed")
     private_redis.stop()
-    failed = failures()
+    failed = publish_failures()
     services.zone_update(actor=None, zone_id="first", expected_version=first.version, per_minute=90)
     zone_make("second")
     services.zone_delete(zone_id=doomed.pk)
     assert (row("first").per_minute, Zone.objects.count()) == (90, 2)
-    assert failures() == failed + 3
+    assert publish_failures() == failed + 3
     private_redis.start()
     assert services.zones_publish_all() == (2, 0)  # this Redis kept nothing
     assert told() == {zone_id: row(zone_id).rules() for zone_id in ("first", "second")}

@@ -7,32 +7,17 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
-from prometheus_client import REGISTRY
 
 from apps.accounts.models import User
-from apps.accounts.services import user_register
 from apps.waitingroom import services
 from apps.waitingroom.models import Zone
 from tests.analytics.house import at_once
 from tests.services.both import on_both
-from tests.waitingroom.zones import crowd_join, known_version, line_of, tidings, told, zone_make
+from tests.waitingroom.zones import crowd_join, known_version, line_of, row, tidings, told, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 TOMORROW = timezone.now() + timedelta(days=1)
-
-
-@pytest.fixture
-def mina(transactional_db: None) -> User:
-    return user_register(username="mina", password="a long enough pass")
-
-
-def row(zone_id: str = "concert") -> Zone:
-    return Zone.objects.get(pk=zone_id)
-
-
-def failures() -> float:
-    return REGISTRY.get_sample_value("fullhouse_zone_publish_failures_total") or 0.0
 
 
 # --- making -------------------------------------------------------------------------------------------------------

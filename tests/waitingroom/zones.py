@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from apps.realtime import redis
 from apps.waitingroom import store
 from apps.waitingroom.models import Zone
@@ -56,3 +58,13 @@ def crowd_seen(zone: Zone, places: Sequence[int], *, now_ms: int | None = None) 
         bits[place // 8] |= 0x80 >> place % 8
     seen = (0, bytes(bits)) if places else None
     return store.pulse_read(ask(store.pulse(zone_id=zone.pk, epoch=zone.epoch, now_ms=now_ms, seen=seen)))
+
+
+def row(zone_id: str = "concert") -> Zone:
+    """The zone as the database has it now."""
+    return Zone.objects.get(pk=zone_id)
+
+
+def publish_failures() -> float:
+    """How many zones' gates could not be told of, as this process counts them."""
+    return REGISTRY.get_sample_value("fullhouse_zone_publish_failures_total") or 0.0
