@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from apps.accounts.models import User
 from apps.waitingroom.models import Role, Zone
@@ -56,3 +56,8 @@ def expect_live(page: Page) -> None:
 
 def expect_waiting(page: Page, figure: str) -> None:
     expect(page.locator("[data-figure=waiting]")).to_have_text(figure, timeout=SOON_MS)
+
+
+def newest(page: Page) -> Locator:
+    """The first of the last changes."""
+    return page.locator("[data-changes] li").first

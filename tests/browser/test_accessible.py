@@ -1,11 +1,11 @@
 """What axe-core finds on the main pages, in both languages, light on a desk and dark on a phone: nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from apps.waitingroom.models import Role, Zone, ZoneStatistic
 from apps.waitingroom.role_services import manager_set
@@ -15,7 +15,7 @@ from tests.browser.axe import violations
 from tests.browser.conftest import House, Person, Stage
 from tests.browser.test_every_page import overflow
 from tests.browser.test_statistics import ranking_put
-from tests.services.browser import open_browser
+from tests.services.browser import one_browser as one_browser
 from tests.waitingroom.gate import Client
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -26,13 +26,6 @@ SEEN = (
     {"locale": "en-US", "color_scheme": "light", "width": DESK},
     {"locale": "ko-KR", "color_scheme": "dark", "width": PHONE},
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all of these tests."""
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture

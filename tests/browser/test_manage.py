@@ -1,10 +1,10 @@
 """The zone managers' pages in a browser: figures that move, actions that act, what two managers see of each other."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from apps.accounts.models import User
 from apps.accounts.services import user_register
@@ -13,18 +13,11 @@ from apps.waitingroom.role_services import manager_remove, manager_set
 from apps.waitingroom.services import zone_update
 from tests.browser.conftest import House, Person
 from tests.browser.managing import SOON_MS, change, expect_live, expect_waiting, in_line, zone_make, zone_now
-from tests.services.browser import open_browser
+from tests.services.browser import one_browser as one_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FIELD = "[data-deed=rate] [name=per_minute]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all of these tests; everybody has a context of their own in it."""
-    with open_browser() as opened:
-        yield opened
 
 
 def tab_to(page: Page, selector: str) -> None:

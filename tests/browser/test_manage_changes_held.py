@@ -2,16 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
 
 from apps.accounts.models import User
 from tests.browser.conftest import House, Person
-from tests.browser.managing import SOON_MS, change, expect_live, zone_make
-from tests.services.browser import open_browser
+from tests.browser.managing import SOON_MS, change, expect_live, newest, zone_make
+from tests.services.browser import one_browser as one_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -21,18 +21,6 @@ TEN_SECONDS_PASS = """const later = window.setTimeout;
 window.setTimeout = (act, ms, ...more) =>
   ms === 10_000 ? void addEventListener("keydown", () => act(), { once: true }) : later(act, ms, ...more);"""
 PHONE = {"width": 390, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all of these tests; everybody has a context of their own in it."""
-    with open_browser() as opened:
-        yield opened
-
-
-def newest(page: Page) -> Locator:
-    """The first of the last changes."""
-    return page.locator("[data-changes] li").first
 
 
 def expect_newest(page: Page, text: str) -> None:

@@ -1,18 +1,18 @@
 """A zone's page in a browser while others change the zone, frames come late, and the server cannot take it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, Locator, Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Route, WebSocketRoute, expect
 
 from apps.accounts.models import User
 from apps.waitingroom.manage import frames
 from tests.browser.conftest import House, Person
-from tests.browser.managing import SOON_MS, change, expect_live, expect_waiting, in_line, zone_make, zone_now
-from tests.services.browser import open_browser
+from tests.browser.managing import SOON_MS, change, expect_live, expect_waiting, in_line, newest, zone_make, zone_now
+from tests.services.browser import one_browser as one_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -25,18 +25,6 @@ KEEP_RATES = """document.addEventListener("DOMContentLoaded", () => {
   const look = () => window.rates.push(place.textContent);
   if (place) new MutationObserver(look).observe(place, { childList: true, characterData: true, subtree: true });
 });"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all of these tests; everybody has a context of their own in it."""
-    with open_browser() as opened:
-        yield opened
-
-
-def newest(page: Page) -> Locator:
-    """The first of the last changes."""
-    return page.locator("[data-changes] li").first
 
 
 def test_a_frame_that_comes_late_takes_no_change_back(

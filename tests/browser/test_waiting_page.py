@@ -1,10 +1,10 @@
 """The waiting page: two browsers and one door, honest figures, and a place that survives what happens to browsers."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from apps.waitingroom.services import zone_clear, zone_create
 from tests.browser.conftest import House, Person
@@ -18,18 +18,11 @@ from tests.browser.waiting import (
     ticket,
     waiting,
 )
-from tests.services.browser import open_browser
+from tests.services.browser import one_browser as one_browser
 from tests.services.waiting import eventually
 from tests.waitingroom.gate import Client
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all of these tests; everybody has a context of their own in it."""
-    with open_browser() as opened:
-        yield opened
 
 
 def record(page: Page) -> None:

@@ -5,23 +5,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from apps.streams.services import stream_end
 from apps.waitingroom.services import zone_create
 from tests.browser.conftest import House, Person, Stage
 from tests.browser.waiting import FAST, SOON_MS, WAIT, change, expect_place, expect_status, ticket, waiting
-from tests.services.browser import open_browser
+from tests.services.browser import one_browser as one_browser
 from tests.waitingroom.gate import Client
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all of these tests; everybody has a context of their own in it."""
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture

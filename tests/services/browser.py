@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from .process import find_program
@@ -45,3 +46,10 @@ def open_browser() -> Iterator[Browser]:
             del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
         else:
             os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = before
+
+
+@pytest.fixture(scope="module", name="browser")
+def one_browser() -> Iterator[Browser]:
+    """One Chromium for all tests of the file that imports this; everybody has a context of their own in it."""
+    with open_browser() as opened:
+        yield opened
