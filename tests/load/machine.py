@@ -21,12 +21,17 @@ def cpu_seconds(pids: list[int]) -> float:
 
 def memory_kib(pids: list[int]) -> int:
     """Proportional set size: what is shared with other processes counts by share."""
-    total = 0
-    for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total
+    return sum(_smaps_kib(pid, "Pss") for pid in pids)
+
+
+def own_memory_kib(pid: int) -> int:
+    """What one process has written to itself: it does not move when a neighbour that shares its libraries ends."""
+    return _smaps_kib(pid, "Anonymous")
+
+
+def _smaps_kib(pid: int, field: str) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
 def cores() -> tuple[set[int], set[int]]:
