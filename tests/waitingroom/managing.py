@@ -18,6 +18,7 @@ from apps.accounts.services import user_register
 from apps.realtime import redis
 from apps.waitingroom import board_store
 from apps.waitingroom.bearing import Bearing
+from apps.waitingroom.manage.reading import ROLES_EVERY_S
 from apps.waitingroom.models import Zone
 
 T = TypeVar("T")
@@ -57,6 +58,10 @@ async def watching(
     assert await one.connect(timeout=5) == (True, None)
     yield one
     await one.disconnect()
+
+
+# What nobody tells a page of it finds out after ROLES_EVERY_S or FACTS_EVERY_S; what it shows sooner, it was told.
+TOLD_WITHIN_S = ROLES_EVERY_S - 0.5
 
 
 async def frame(one: WebsocketCommunicator, *, within: float = 3.0) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.statistics import statistics_write
 from tests.services.both import on_both
 from tests.waitingroom.managing import (
+    TOLD_WITHIN_S,
     closing,
     frame,
     frame_where,
@@ -71,7 +72,7 @@ async def test_the_wall_shows_all_and_then_what_changed(quick: Feed, hers: str, 
 
 
 @on_both
-async def test_a_change_is_on_the_wall_within_a_second(feed: Feed, hers: str, concert: Zone, mina: User) -> None:
+async def test_a_change_is_told_to_the_wall(feed: Feed, hers: str, concert: Zone, mina: User) -> None:
     await in_thread(zone_make, zone_id="second")
     await in_thread(manager_set, actor=None, user=mina, role=Role.VIEWER, zone_id="second")
     async with watching("wall/", hers) as one:
@@ -82,7 +83,7 @@ async def test_a_change_is_on_the_wall_within_a_second(feed: Feed, hers: str, co
             services.zone_update, actor=None, zone_id="concert", expected_version=concert.version, per_minute=90
         )
         told = await frame_where(one, lambda told: [row["per_minute"] for row in told["rows"]] == [90])
-        assert time.monotonic() - began < 1.5  # by the next tick, or a moment after it
+        assert time.monotonic() - began < TOLD_WITHIN_S
         await in_thread(services.zone_delete, zone_id="concert")
         told = await frame_where(one, lambda told: told["whole"])
         assert [row["zone_id"] for row in told["rows"]] == ["second"]

@@ -36,7 +36,7 @@ async def test_n_goes_down_to_nobody_and_up_while_a_line_stands(
         answer = await last.ask(people.doors[0])
         return answer["waiting"]["etaSeconds"] is None and answer["slowed"] is True
 
-    await eventually_async(says_nobody_knows, deadline=1.5, every=0.25)
+    await eventually_async(says_nobody_knows, every=0.25)
     window = int(stopped) // 6
 
     async def a_window_has_opened() -> bool:

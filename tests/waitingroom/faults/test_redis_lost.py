@@ -118,7 +118,7 @@ async def test_each_zones_fail_mode_holds_while_redis_is_away(
     async def enters() -> bool:
         return bool((await let_in.ask(only))["canEnter"])
 
-    await eventually_async(enters, deadline=2, every=0.6)
+    await eventually_async(enters, every=0.6)
     status, newcomer = await only.post("wait", {"zoneId": "closed"})
     assert (status, newcomer["state"], newcomer["token"], newcomer["canEnter"]) == (200, "holding", "", False)
     status, newcomer = await only.post("wait", {"zoneId": "opened"})
