@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import async_only_middleware, sync_only_middleware
 
-from apps.realtime.content_policy import CONTENT_POLICY
+from apps.realtime.content_policy import CONTENT_POLICY, PACKAGES_POLICY
 
 from . import views
 
@@ -16,8 +16,8 @@ RANKINGS = ("/api/rankings", "/api/rankings/today", "/api/rankings/week")
 # Different questions kept at once; past it all are forgotten, which costs a moment.
 RANKINGS_KEPT = 256
 
-# Pages of others, with scripts inside.
-WITHOUT_POLICY = ("/admin/", "/api/docs")
+# Pages of packages, with scripts inside.
+OF_PACKAGES = ("/admin/", "/api/docs")
 
 
 @async_only_middleware
@@ -40,8 +40,8 @@ def content_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if not request.path_info.startswith(WITHOUT_POLICY):
-            response["Content-Security-Policy"] = CONTENT_POLICY
+        is_packaged = request.path_info.startswith(OF_PACKAGES)
+        response["Content-Security-Policy"] = PACKAGES_POLICY if is_packaged else CONTENT_POLICY
         return response
 
     return middleware

@@ -154,6 +154,11 @@ def test_every_page_keeps_to_its_content_policy(house: House, addresses: list[st
     expect(page.locator("[data-trail] canvas")).to_be_visible()
 
 
+def test_the_page_of_the_api_draws_itself_within_its_own(house: House, person: Callable[..., Person]):
+    page = person(house()).visit("/api/docs")
+    expect(page.locator("#operations-tag-streams, .opblock").first).to_be_visible()
+
+
 def test_the_content_policy_stops_a_script_that_slipped_in(house: House, person: Callable[..., Person]):
     visitor = person(house())
     visitor.forgive(r"Content Security Policy")
