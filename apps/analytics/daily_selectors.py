@@ -14,7 +14,8 @@ from django.db.models import BigIntegerField, Count, DateTimeField, F, Func, Max
 from django.db.models.functions import Greatest, Least
 from django.db.models.sql.compiler import SQLCompiler
 
-from apps.audience.selectors import CountsUnavailable, counts_of, slices
+from apps.audience.selectors import PIPELINE, CountsUnavailable, counts_of
+from apps.realtime.slicing import slices
 from apps.streams.models import Stream, StreamStatus
 
 from .daily import LONGEST_SESSION, ONE_DAY, Day, Readings, StreamOfDay, Watching
@@ -75,7 +76,7 @@ def peaks_add(streams: Sequence[StreamOfDay], *, now: datetime.datetime) -> list
 def owners_of(stream_ids: Collection[int]) -> dict[int, int]:
     """The broadcasters of these streams, but for streams that are gone."""
     owners: dict[int, int] = {}
-    for part in slices(sorted(stream_ids)):
+    for part in slices(sorted(stream_ids), PIPELINE):
         owners.update(Stream.objects.filter(pk__in=part).values_list("pk", "broadcaster_id"))
     return owners
 

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from django.conf import settings
 from django.db import connections, router
 
-from apps.audience.selectors import slices
 from apps.audience.sessions import SEOUL
 from apps.realtime import redis
 from apps.realtime.bulk import bulk_upsert, execute_repeatable
 from apps.realtime.clock import epoch_ms_of
+from apps.realtime.slicing import slices
 from apps.streams.models import Stream
 
 from . import daily_selectors as selectors

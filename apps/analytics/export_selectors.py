@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Q, QuerySet
 
-from apps.audience.selectors import slices
+from apps.realtime.slicing import slices
 from apps.streams.models import Stream
 
 from .daily import midnight

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from asgiref.sync import sync_to_async
 from redis.exceptions import RedisError
 
-from apps.audience.selectors import slices
 from apps.realtime import redis
+from apps.realtime.slicing import slices
 
 from . import export_store as store
 from .export_formats import Format

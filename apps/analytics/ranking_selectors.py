@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from django.db import connections, router
 
-from apps.audience.selectors import read, slices
+from apps.audience.selectors import read
+from apps.realtime.slicing import slices
 from apps.streams.models import Broadcaster, Category, Stream
 
 from . import ranking_store as store

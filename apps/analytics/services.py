@@ -16,10 +16,11 @@ from django.db import Error as DatabaseTrouble
 from django.db import connections, router
 
 from apps.audience import services as audience
-from apps.audience.selectors import LiveCounts, counts_live, counts_of, counts_recalled, live_ids, slices
+from apps.audience.selectors import LiveCounts, counts_live, counts_of, counts_recalled, live_ids
 from apps.realtime import redis
 from apps.realtime.bulk import bulk_insert_ignore
 from apps.realtime.clock import epoch_ms, epoch_ms_of
+from apps.realtime.slicing import slices
 
 from . import snapshot_selectors as selectors
 from . import snapshot_store as store

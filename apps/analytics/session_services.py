@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from apps.audience import past_store
 from apps.audience.past_store import RECORDS_PER_CALL, TAKEN_OVER_AFTER_MS, Waiting
-from apps.audience.selectors import past_waiting, slices
+from apps.audience.selectors import PIPELINE, past_waiting
 from apps.audience.services import past_register
 from apps.realtime import redis
 from apps.realtime.bulk import bulk_upsert
 from apps.realtime.clock import epoch_ms
+from apps.realtime.slicing import slices
 
 from . import store
 from .daily import days_touched, seoul_date
@@ -156,7 +157,7 @@ class _Run:
     def _batches(self) -> Iterator[_Batch]:
         """Records of the streams on the register, about BATCH at a time, longest waiting first."""
         stream_ids = [int(member) for member in redis.ask_now([past_store.registered(STREAMS_PER_RUN)])[0]]
-        for part in slices(stream_ids):
+        for part in slices(stream_ids, PIPELINE):
             looked_up = past_store.looked_up_read(redis.ask_now(past_store.looked_up(part)))
             left = dict(zip(part, looked_up, strict=True))
             while left:

@@ -4,7 +4,8 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.audience.selectors import slices
+from apps.audience.selectors import PIPELINE
+from apps.realtime.slicing import slices
 from apps.streams.models import Stream, StreamStatus
 
 from .daily import ONE_DAY
@@ -46,7 +47,7 @@ def streams_unseen(*, since: datetime.datetime, until: datetime.datetime) -> lis
     )
     rows = ended.order_by("pk").values_list("pk", "ended_at", "peak_viewers", "total_viewers")
     found: list[UnseenStream] = []
-    for part in slices([UnseenStream(pk, at, peak, total) for pk, at, peak, total in rows if at is not None]):
+    for part in slices([UnseenStream(pk, at, peak, total) for pk, at, peak, total in rows if at is not None], PIPELINE):
         seen = ViewerHistory.objects.filter(
             stream_id__in=[stream.stream_id for stream in part],
             # None of them had begun by then, so that partitions of long ago are not looked into.
@@ -73,10 +74,10 @@ def rows_before(stream_ids: Sequence[int], mark: datetime.datetime) -> dict[int,
     last = mark_before(mark)
     found: dict[int, ViewerHistory] = {}
     # Nearly all have one of the same mark: those are read by their keys.
-    for part in slices(stream_ids):
+    for part in slices(stream_ids, PIPELINE):
         found |= {row.stream_id: row for row in ViewerHistory.objects.filter(stream_id__in=part, captured_at=last)}
     # Others began after it, or were left out of it.
-    for part in slices([stream_id for stream_id in stream_ids if stream_id not in found]):
+    for part in slices([stream_id for stream_id in stream_ids if stream_id not in found], PIPELINE):
         rows = ViewerHistory.objects.filter(stream_id__in=part, captured_at__gte=mark - ONE_DAY, captured_at__lt=last)
         found |= {row.stream_id: row for row in rows.order_by("captured_at")}
     return found

@@ -15,13 +15,14 @@ from apps.realtime import redis
 from apps.realtime.clock import epoch_ms
 from apps.realtime.consumers import open_sockets
 from apps.realtime.metrics import REDIS_FAILURES
+from apps.realtime.slicing import slices
 
 from . import house_store, store
 from .edge import Edge
 from .metrics import failures
 from .removals import Removals
 from .seats import LocalStream, Seat
-from .selectors import slices
+from .selectors import PIPELINE
 from .sessions import BEAT_EVERY_S, seoul_day
 
 REPORT_EVERY_BEATS = 3
@@ -82,7 +83,7 @@ class Pulse:
     async def _tell_whole(self, streams: list[LocalStream], started_ms: int) -> None:
         """Only now is every session of these streams known to have been announced since then; repairs rely on it."""
         whole = [stream.stream_id for stream in streams if stream.seats and not stream.announce_now]
-        for group in slices(whole):
+        for group in slices(whole, PIPELINE):
             await redis.run(
                 [
                     command

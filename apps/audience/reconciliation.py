@@ -15,11 +15,12 @@ from django.conf import settings
 
 from apps.realtime import redis
 from apps.realtime.clock import epoch_ms
+from apps.realtime.slicing import slices
 
 from . import house_store, store
 from .control import tell_servers
 from .metrics import DRIFT, REPAIRS
-from .selectors import listings_live, read, slices
+from .selectors import PIPELINE, listings_live, read
 from .sessions import DRAIN_GRACE_MS, SERVER_SILENCE_MS, SILENCE_MS, seoul_day
 
 # A repair that some server never answered is asked for anew.
@@ -86,7 +87,7 @@ def audience_reconcile(*, now_ms: int | None = None) -> Reconciled:
     registered = {server.decode() for server in read([house_store.servers_since(at_ms - SERVER_SILENCE_MS)])[0]}
     drift = asked = repaired = 0
     listings = listings_live()
-    for part in slices(listings):
+    for part in slices(listings, PIPELINE):
         ids = [listing.stream_id for listing in part]
         replies = read([command for i in ids for command in (store.audit(i), store.repair_asked(i))])
         for stream_id, reply, since in zip(ids, replies[::2], replies[1::2], strict=True):

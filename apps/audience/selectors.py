@@ -1,7 +1,7 @@
 """Every read of the live audience, for code outside of the event loop. The present is read from Redis alone."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 from apps.realtime import redis
 from apps.realtime.clock import epoch_ms
 from apps.realtime.replicas import read_now
+from apps.realtime.slicing import slices
 
 from . import house_store, past_store, store
 from .house_store import Listing
@@ -47,12 +48,6 @@ class LiveCounts:
     unique_today: int
 
 
-def slices(items: Sequence[T], size: int = PIPELINE) -> Iterator[Sequence[T]]:
-    """The items in parts of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
 def read(
     commands: Sequence[redis.Command],
     *,
@@ -76,7 +71,7 @@ def _is_spoilt(reply: Any, beginnings: tuple[str, ...]) -> bool:
 def figures_many(stream_ids: Sequence[int]) -> dict[int, Figures]:
     """Figures of these streams; zeros for one that Redis never heard of."""
     found: dict[int, Figures] = {}
-    for part in slices(stream_ids):
+    for part in slices(stream_ids, PIPELINE):
         replies = read([store.figures(stream_id) for stream_id in part])
         found.update((stream_id, store.figures_of(reply)) for stream_id, reply in zip(part, replies, strict=True))
     return found
@@ -101,7 +96,7 @@ def house_viewers() -> int | None:
 def open_tabs(viewer_id: str) -> dict[int, int]:
     """Live stream -> tabs that a viewer has open there; only streams with some. Asks every live stream."""
     found: dict[int, int] = {}
-    for part in slices(listings_live()):
+    for part in slices(listings_live(), PIPELINE):
         replies = read([store.tabs(stream_id=listing.stream_id, viewer_id=viewer_id) for listing in part])
         found.update((listing.stream_id, int(tabs)) for listing, tabs in zip(part, replies, strict=True) if tabs)
     return found

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from apps.realtime import redis
 from apps.realtime.bulk import bulk_upsert
 from apps.realtime.clock import epoch_ms
+from apps.realtime.slicing import slices
 from apps.streams.models import Stream, StreamStatus
 from apps.streams.services import stream_figures_raise
 
@@ -21,7 +22,7 @@ from .control import tell_servers
 from .house_store import Listing
 from .metrics import EXPIRED, PAST_DROPPED
 from .models import CurrentViewers
-from .selectors import LiveCounts, listings_live, past_waiting, slices
+from .selectors import PIPELINE, LiveCounts, listings_live, past_waiting
 from .sessions import seoul_day
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def _figures_restore(stream_ids: Sequence[int]) -> None:
                 sessions=[],
                 arrivals=False,
             )
-            for part in slices(stream_ids)
+            for part in slices(stream_ids, PIPELINE)
             for row in CurrentViewers.objects.filter(pk__in=part)
         ]
     )
@@ -128,7 +129,7 @@ def catalog_rebuild() -> tuple[int, int]:
         before = listed.get(listing.stream_id)
         stream_list(stream=live[listing.stream_id], previous_category_id=before.category_id if before else None)
     _figures_restore([listing.stream_id for listing in changed if listing.stream_id not in listed])
-    for part in slices(list(wanted)):
+    for part in slices(list(wanted), PIPELINE):
         _do([store.live_mark(stream_id) for stream_id in part])
     over = [listing for stream_id, listing in listed.items() if stream_id not in wanted]
     closed = 0
@@ -155,7 +156,7 @@ def _past_told(waiting: Mapping[int, past_store.Waiting], dropped: int) -> None:
 
 def past_register() -> None:
     """Put every live stream in which sessions wait on the register now, without waiting for the next sweep."""
-    for part in slices(listings_live()):
+    for part in slices(listings_live(), PIPELINE):
         replies = _do([past_store.acknowledge(stream_id=listing.stream_id, ids=()) for listing in part])
         waiting = zip(part, map(past_store.waiting_read, replies), strict=True)
         _past_told({listing.stream_id: one for listing, one in waiting}, 0)
@@ -177,7 +178,7 @@ def audience_sweep(*, now_ms: int | None = None) -> int:
     at_ms = epoch_ms() if now_ms is None else now_ms
     day, room = seoul_day(at_ms), _past_room()
     expired = house = 0
-    for part in slices(listings_live()):
+    for part in slices(listings_live(), PIPELINE):
         viewers: dict[int, int] = {}
         waiting: dict[int, past_store.Waiting] = {}
         dropped = 0

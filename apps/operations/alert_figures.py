@@ -4,7 +4,6 @@ A source that cannot be read gives None, which is not the same as a figure that 
 """
 
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from apps.audience import house_store as audience_store
 from apps.audience import selectors as audience
 from apps.audience.models import CurrentViewers
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.streams.models import Stream, StreamStatus
 from apps.waitingroom import board_store
 from apps.waitingroom.models import Zone
@@ -105,7 +105,7 @@ def house_read(*, kinds: Collection[str], now_ms: int | None = None) -> House:
     reader = _Reader()
     board = reader.known("zone", lambda: _board(now_ms)) if is_about_zones or now_ms is None else None
     if now_ms is None:
-        now_ms = int(time.time() * 1000) if board is None else board.now_ms
+        now_ms = epoch_ms() if board is None else board.now_ms
     at_ms = now_ms
 
     def known(kind: AlertKind, read: Callable[[], T | None], *others: AlertKind) -> T | None:

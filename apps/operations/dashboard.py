@@ -5,7 +5,6 @@ shown a part that they could not look at elsewhere in the admin.
 """
 
 import logging
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from redis.exceptions import RedisError
 from apps.audience import house_store
 from apps.audience import store as audience_store
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 from apps.waitingroom import board_store
 from apps.waitingroom.manage.display import health_words, mode_name
 from apps.waitingroom.manage.selectors import wall_rows
@@ -114,7 +114,7 @@ class Dashboard:
 
 def dashboard_read(parts: Collection[Part] = frozenset(Part)) -> Dashboard:
     """Read these parts. All of them: four queries, four round trips to Redis for the house and one for the zones."""
-    now_ms = int(time.time() * 1000)
+    now_ms = epoch_ms()
     first = replies_or_errors(
         [
             house_store.house(),

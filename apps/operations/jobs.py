@@ -1,7 +1,6 @@
 """How periodic jobs fare: each task says when it succeeded or failed, and whoever looks compares with the timetable."""
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from celery.schedules import crontab, maybe_schedule
 from redis.exceptions import RedisError
 
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 
 from . import job_store
 
@@ -107,7 +107,7 @@ def _on_failure(sender: Any = None, **_: Any) -> None:
 
 def _tell(task: Any, outcome: str) -> None:
     try:
-        redis.ask_now([job_store.job_put(task=task.name, outcome=outcome, at_ms=int(time.time() * 1000))])
+        redis.ask_now([job_store.job_put(task=task.name, outcome=outcome, at_ms=epoch_ms())])
     except (RedisError, OSError) as error:
         # The job itself is done; it only looks later than it was.
         logger.warning("cannot note that %s ended: %s", task.name, error)

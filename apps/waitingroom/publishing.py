@@ -15,6 +15,7 @@ from django.db import transaction
 from redis.exceptions import RedisError
 
 from apps.realtime import redis
+from apps.realtime.slicing import slices
 
 from . import store
 from .board_store import lines_tell
@@ -22,7 +23,7 @@ from .endings import endings_find
 from .metrics import PUBLISH_FAILURES
 from .models import Zone
 from .rules import RulesError, ZoneRules
-from .selectors import slices
+from .selectors import PIPELINE
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def zones_publish_all() -> tuple[int, int]:
     listed = store.catalog_read(redis.ask_now([store.catalog()])[0])
     rules = _rules_all()
     told = 0
-    for part in slices(list(rules.values())):
+    for part in slices(list(rules.values()), PIPELINE):
         changed = [one for one in part if _is_news(one, listed.get(one.zone_id))]
         replies = redis.run_now([store.publish(one) for one in part])
         for one, reply in zip(part, replies, strict=True):

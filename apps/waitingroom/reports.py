@@ -15,11 +15,12 @@ from typing import Any
 from django.db.models import Q
 
 from apps.realtime import redis
+from apps.realtime.slicing import slices
 
 from . import store
 from .audit import latest_notes_of
 from .models import Zone, ZoneStatistic
-from .selectors import slices
+from .selectors import PIPELINE
 from .statistics import KEPT_MINUTES, QUANTILES, wait_quantile
 
 MINUTE = timedelta(minutes=1)
@@ -132,7 +133,7 @@ def _written(row: ZoneStatistic) -> Minute:
 
 
 def _from_redis(zone_id: str, numbers: range) -> Iterator[tuple[datetime, Minute]]:
-    for part in slices(numbers):
+    for part in slices(numbers, PIPELINE):
         replies = redis.run_now([store.stats(zone_id, number) for number in part])
         if error := redis.first_error(replies):
             raise error

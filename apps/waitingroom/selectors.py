@@ -1,7 +1,7 @@
 """Every read of zones for people: rows from the database, live figures from Redis."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,12 +21,6 @@ class LineFigures:
 
     waiting: int
     entering: int
-
-
-def slices(items: Sequence[T], size: int = PIPELINE) -> Iterator[Sequence[T]]:
-    """The items in parts of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def lines_now(zone_ids: Sequence[str]) -> dict[str, LineFigures]:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from apps.accounts.models import User
 from apps.realtime import redis
+from apps.realtime.slicing import slices
 
 from . import board_store, store
 from .audit import change_write, changes_since
@@ -25,7 +26,7 @@ from .publishing import publish_on_commit
 from .publishing import zone_publish as zone_publish
 from .publishing import zones_publish_all as zones_publish_all
 from .rules import MAX_EXACT
-from .selectors import lines_now, slices
+from .selectors import PIPELINE, lines_now
 from .single_use import Use, use_command, use_read
 
 logger = logging.getLogger(__name__)
@@ -255,7 +256,7 @@ def zones_evict(*, now_ms: int | None = None) -> int:
     """
     went = 0
     standing = set()
-    for part in slices(list(store.catalog_read(redis.ask_now([store.catalog()])[0]))):
+    for part in slices(list(store.catalog_read(redis.ask_now([store.catalog()])[0])), PIPELINE):
         replies = redis.run_now([store.evict(zone_id=zone_id, now_ms=now_ms) for zone_id in part])
         for zone_id, reply in zip(part, replies, strict=True):
             if isinstance(reply, Exception):

@@ -14,10 +14,11 @@ from django.db import transaction
 
 from apps.realtime import redis
 from apps.realtime.bulk import Row, bulk_upsert
+from apps.realtime.slicing import slices
 
 from . import store
 from .models import Zone, ZoneStatistic
-from .selectors import slices
+from .selectors import PIPELINE
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def statistics_write(*, now: datetime) -> int:
 def _read(wanted: Sequence[tuple[str, int]]) -> tuple[list[Row], set[str]]:
     """The rows of these zones and minutes, and the zones of which every minute could be read."""
     rows, complete = [], {zone_id for zone_id, _minute in wanted}
-    for part in slices(wanted):
+    for part in slices(wanted, PIPELINE):
         replies = redis.run_now([store.stats(zone_id, minute) for zone_id, minute in part])
         for (zone_id, minute), reply in zip(part, replies, strict=True):
             if isinstance(reply, Exception):

@@ -89,9 +89,9 @@ def _sessions(stream: "Stream", total: int, streams: int, now_ms: int) -> "list[
 def _tell(what: str, stream_id: int, sessions: "list[Session]", now_ms: int) -> None:
     """Announce sessions, or let them leave, by the calls that a server makes."""
     from apps.audience import store
-    from apps.audience.selectors import slices
     from apps.audience.sessions import seoul_day
     from apps.realtime.redis import ask_now
+    from apps.realtime.slicing import slices
 
     common: dict[str, Any] = {"stream_id": stream_id, "day": seoul_day(now_ms), "now_ms": now_ms, "server": "load"}
 

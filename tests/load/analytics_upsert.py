@@ -121,9 +121,9 @@ def run(house: House, options: Options) -> Result:
 def _fill(number: int, at: datetime.datetime) -> None:
     """So many live streams, each with up to three viewers and figures from before."""
     from apps.audience import house_store, store
-    from apps.audience.selectors import slices
     from apps.audience.sessions import Session, owner_make, seoul_day
     from apps.realtime.redis import ask_now
+    from apps.realtime.slicing import slices
 
     started, now_ms = time.monotonic(), int(at.timestamp() * 1000)
     owner = owner_make(connected_ms=now_ms, server="load", serial=1)

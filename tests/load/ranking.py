@@ -75,9 +75,9 @@ def run(house: House, options: Options) -> Result:
 def _go_live(stream_ids: Iterable[int], categories: list[int]) -> None:
     """List them in Redis, each with one viewer, and rank them with a long tail."""
     from apps.audience import house_store, store
-    from apps.audience.selectors import slices
     from apps.audience.sessions import Session, owner_make, seoul_day
     from apps.realtime.redis import ask_now, close_sync_clients
+    from apps.realtime.slicing import slices
 
     now_ms, ids = int(time.time() * 1000), list(stream_ids)
     day, owner = seoul_day(now_ms), owner_make(connected_ms=now_ms, server="load", serial=1)

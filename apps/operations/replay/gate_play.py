@@ -1,9 +1,10 @@
 """Plays a crowd against a running gate in real time: a minute of the file is a minute, as windows are real seconds."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from apps.realtime.clock import epoch_ms
 
 from .gate_report import MINUTE_MS, Guest, MinuteRow
 from .gate_visitor import Crowd, GateClient, GateUnreachable
@@ -42,7 +43,7 @@ async def crowd_play(
 ) -> Played:
     """Send somebody at each of `moments` (seconds from now), until all have entered, or `stop` is set."""
     crowd, loop = Crowd(client, zone_id), asyncio.get_running_loop()
-    start, start_ms = loop.time(), int(time.time() * 1000)
+    start, start_ms = loop.time(), epoch_ms()
     visits: set[asyncio.Task[None]] = set()
     failed: list[BaseException] = []
 
@@ -63,7 +64,7 @@ async def crowd_play(
         minute = 0
         while True:
             await asyncio.sleep(EVERY_S)
-            elapsed_ms = int(time.time() * 1000) - start_ms
+            elapsed_ms = epoch_ms() - start_ms
             if elapsed_ms // MINUTE_MS > minute:
                 minute_over(crowd.book.row(minute))
                 minute += 1
@@ -82,6 +83,6 @@ async def crowd_play(
     await asyncio.gather(*everything, return_exceptions=True)
     if failed:
         raise failed[0]
-    until_ms = int(time.time() * 1000)
+    until_ms = epoch_ms()
     minute_over(crowd.book.row((until_ms - start_ms) // MINUTE_MS))
     return Played(crowd.book.guests, until_ms, dict(crowd.errors), crowd.polls)

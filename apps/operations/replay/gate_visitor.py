@@ -6,11 +6,12 @@ at the next poll, with the ticket in hand: whoever holds one has a place.
 
 import asyncio
 import json
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+
+from apps.realtime.clock import epoch_ms
 
 from .gate_report import Book, Guest, entered_ms_of
 
@@ -110,7 +111,7 @@ class Crowd:
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         while True:
             status, answer = await self._ask(token, address)
-            now_ms = int(time.time() * 1000)
+            now_ms = epoch_ms()
             if status != 200:
                 if status == GONE and guest is not None:
                     self.book.leave(guest, now_ms)

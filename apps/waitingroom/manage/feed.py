@@ -16,6 +16,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from apps.realtime import lifecycle, redis
+from apps.realtime.clock import epoch_ms
 from apps.realtime.close_codes import FORBIDDEN, NOT_FOUND, SERVICE_RESTART, TRY_AGAIN_LATER, UNAUTHORIZED
 from apps.realtime.hub import push_to_all
 from apps.realtime.metrics import REDIS_FAILURES
@@ -144,7 +145,7 @@ class Feed:
 
     def _minute(self) -> int:
         """The running minute, on Redis's clock as far as it was heard of."""
-        return (self._read_ms or int(time.time() * 1_000)) // 60_000
+        return (self._read_ms or epoch_ms()) // 60_000
 
     def _take(self, board: Board, wanted: list[tuple[str, int]], replies: list[Any]) -> None:
         self._read_ms = board.now_ms

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.realtime import redis
+from apps.realtime.clock import epoch_ms
 
 from .. import store
 from ..board_store import Board, board_look, board_read
@@ -56,12 +57,8 @@ def wall_rows(zone_ids: Collection[str] | None = None) -> list[WallRow]:
 
 def _row(facts: ZoneFacts, board: Board | None) -> WallRow:
     if board is None:
-        return row_unread(facts, now_ms=_now_ms())
+        return row_unread(facts, now_ms=epoch_ms())
     return row_of(facts, board.lines.get(facts.zone_id), now_ms=board.now_ms, is_served=bool(board.gates))
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1_000)
 
 
 def wall_now(user: User) -> list[WallRow]:
@@ -76,7 +73,7 @@ def zone_now(zone_id: str) -> ZoneDetail:
         raise Zone.DoesNotExist(zone_id)
     board = _board(zone_id)
     written = written_read(zone_id, timezone.now())
-    at_ms = _now_ms() if board is None else board.now_ms
+    at_ms = epoch_ms() if board is None else board.now_ms
     minute = at_ms // 60_000
     # The last two minutes say how long people wait.
     numbers = sorted({minute - 1, *unwritten(written, minute)})
@@ -137,7 +134,7 @@ def preview(zone_id: str, per_minute: int, *, is_away: bool = False, old_s: floa
     """
     zone = Zone.objects.get(pk=zone_id)
     rules = zone.rules()
-    now_ms = _now_ms()
+    now_ms = epoch_ms()
     unknown = Preview(
         per_minute=per_minute,
         waiting=None,
