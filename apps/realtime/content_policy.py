@@ -17,11 +17,18 @@ _OURS = {
     "base-uri": "'self'",
     "form-action": "'self'",
 }
-# Pages that packages bring have scripts and styles inside, and evaluate expressions in attributes. Nothing of them
-# comes from elsewhere, is framed elsewhere, or is sent elsewhere all the same.
-_OF_PACKAGES = _OURS | {
+# Pages that packages bring (the admin, the API's page) have scripts and styles inside, and evaluate expressions in
+# attributes. What slipped in there could run, so nothing may be loaded from or sent to elsewhere.
+_OF_PACKAGES = {
+    "default-src": "'none'",
     "script-src": "'self' 'unsafe-inline' 'unsafe-eval'",
     "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
 }
 
 

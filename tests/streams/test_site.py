@@ -51,6 +51,15 @@ def test_our_own_pages_say_what_they_may_load(client: Client, house: PlainAudien
     assert response["X-Frame-Options"] == "DENY"
 
 
+def test_a_script_that_slipped_into_a_page_of_a_package_has_nowhere_to_send_to():
+    """But for its navigations, which no policy stops."""
+    allowed = dict(directive.split(" ", 1) for directive in PACKAGES_POLICY.split("; "))
+    assert allowed.pop("script-src") == "'self' 'unsafe-inline' 'unsafe-eval'"
+    assert allowed.pop("style-src") == "'self' 'unsafe-inline'"
+    assert set(" ".join(allowed.values()).split()) == {"'none'", "'self'", "data:"}
+    assert {"default-src", "img-src", "connect-src", "frame-ancestors", "base-uri", "form-action"} <= set(allowed)
+
+
 def test_a_refused_post_says_it_too(house: PlainAudience):
     response = Client(enforce_csrf_checks=True).post("/accounts/sign-in/", {})
     assert (response.status_code, response["Content-Security-Policy"]) == (403, CONTENT_POLICY)
