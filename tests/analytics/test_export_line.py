@@ -69,7 +69,7 @@ def test_a_long_export_over_http_stops_when_its_reader_leaves(
         with line(server, client, long_history) as refused:
             assert (refused.status, refused.headers["Retry-After"]) == (429, "10")
     # It has hung up long before the end: its place is free at once.
-    eventually(lambda: is_free(server, client, long_history), deadline=5)
+    eventually(lambda: is_free(server, client, long_history))
     with line(server, client, long_history) as whole:
         lines = whole.read().decode().splitlines()
     assert len(lines) == MANY + 37

@@ -89,7 +89,7 @@ def test_any_part_of_a_ranking_is_what_was_put(redis_url: str, total: int) -> No
 
 def test_a_ranking_that_nobody_makes_anew_goes_after_an_hour() -> None:
     redis.ask_now(ranking_put(period="today", category_id=None, as_of_ms=1, rows=places(1)))
-    assert redis.ask_now([("TTL", "history:ranking:today:0")]) == [3_600]
+    assert redis.ask_now([("TTL", "history:ranking:today:0")])[0] in range(3_590, 3_601)
 
 
 def test_one_read_asks_for_the_pages_it_needs_and_no_more() -> None:

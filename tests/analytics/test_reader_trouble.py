@@ -134,8 +134,9 @@ def test_a_replica_that_may_not_be_asked_is_not_read_from(replica: Replication, 
     replica.wait_level()
     connections["history"].close()
     connections["history"].settings_dict["USER"] = "plain"
+    before = skipped("forbidden")
     assert reader("history") == "default"
-    assert skipped("forbidden") == 1
+    assert skipped("forbidden") == before + 1
     assert "must not be asked how far behind it is" in caplog.text
     replica.tell(replica.primary, "GRANT REPLICA MONITOR ON *.* TO plain@localhost")
     replica.wait_level()

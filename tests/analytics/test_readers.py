@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from celery import shared_task
@@ -133,8 +134,9 @@ def test_an_own_write_is_read_from_the_primary_until_the_replica_must_have_it(
     assert reader("history") == "history"
 
 
-def test_a_task_reads_from_the_replica_whatever_its_process_wrote_before(replica: Replication) -> None:
+def test_a_task_reads_from_the_replica_whatever_its_process_wrote_before(replica: Replication, settings: Any) -> None:
     """By Celery's own way of running a task, one after the other as in a worker's process."""
+    settings.READER_LAG_TOLERATED_S = 60.0  # for so long the process itself goes on reading what it wrote
 
     @shared_task
     def writes() -> tuple[str, list[int]]:

@@ -229,7 +229,7 @@ def house_at_the_last_mark() -> tuple[Stream, datetime.datetime]:
     """A stream with two viewers whom a sweep has seen at the mark: the task may come any time after it."""
     mark = snapshot_mark(datetime.datetime.now(datetime.UTC))
     stream = stream_make("busy")
-    viewers_arrive(stream, "u1", "u2", at=mark - 3 * SECOND)
+    viewers_arrive(stream, "u1", "u2", at=mark)  # on its own day, if that begins with it
     audience_sweep(now_ms=int(mark.timestamp() * 1000))
     return stream, mark
 

@@ -40,7 +40,7 @@ async def test_a_tab_whose_token_is_nearly_over_is_given_a_new_one() -> None:
     tab = WebsocketCommunicator(application, f"/ws/streams/7/?token={token}", headers=headers)
     try:
         assert (await tab.connect())[0] is True
-        await eventually_async(is_counted, deadline=5)
+        await eventually_async(is_counted)
         runtime = audience_runtime()
         loop = asyncio.get_running_loop()
         drained = loop.create_task(runtime.drain(loop.time() + 3))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
@@ -29,6 +29,9 @@ from tests.services.web import WebServer
 
 House = Callable[..., WebServer]
 Stage = Callable[..., Stream]
+
+# Whether a page comes to show something is asked, and on a busy machine that may take a while.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def look(someone: Person, path: str, prepare: Callable[[Page], None] | None = No
 
 def live(page: Page) -> None:
     """Told by its socket at least once."""
-    expect(page.locator("[data-link=live]")).to_be_visible(timeout=8_000)
+    expect(page.locator("[data-link=live]")).to_be_visible(timeout=15_000)
 
 
 def unfolded(page: Page) -> None:
@@ -135,7 +135,7 @@ def folded_out(page: Page) -> None:
 
 def in_line(page: Page) -> None:
     """A place in the line is shown."""
-    expect(page.locator("[data-figure]")).not_to_have_text("", timeout=8_000)
+    expect(page.locator("[data-figure]")).not_to_have_text("", timeout=15_000)
     expect(page.locator("[data-hero]")).to_be_visible()
 
 

@@ -249,9 +249,9 @@ def test_what_is_foretold_follows_the_line(house: House, hana: User, minsu: User
     expect(foretold).to_have_text("Nobody waits, and nobody enters for now. Later 60 a minute do.")
     with in_line(server, 2) as poll:
         expect_waiting(page, "2")
-        expect(foretold).to_have_text("At 60 a minute the line of 2 does not move.", timeout=5 * SOON_MS)
+        expect(foretold).to_have_text("At 60 a minute the line of 2 does not move.", timeout=2 * SOON_MS)
         page.locator("[data-deed=rate] [name=per_minute]").fill("90")
         expect(foretold).to_have_text("At 90 a minute the line of 2 does not move.")
         change(minsu, mode="open")
-        expect(foretold).to_have_text(re.compile("^At 90 a minute the line of 2 clears at"), timeout=5 * SOON_MS)
+        expect(foretold).to_have_text(re.compile("^At 90 a minute the line of 2 clears at"), timeout=2 * SOON_MS)
         poll()

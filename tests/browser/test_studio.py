@@ -30,7 +30,7 @@ def test_from_sign_up_to_the_final_figures(house: House, person: Callable[..., P
     count = page.locator(f"[data-count-of='{stream.pk}']")
     with crowd(server, stream, 3):
         # The broadcaster looks on from outside and is not counted.
-        expect(count).to_have_attribute("data-value", "3", timeout=5_000)
+        expect(count).to_have_attribute("data-value", "3")
 
     page.get_by_text("Change title, category or addresses").click()
     page.get_by_label("Title").fill("Night walk by the river")

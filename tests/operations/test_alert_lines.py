@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.operations import alert_figures
 from apps.operations.alert_figures import house_read, readings
@@ -82,7 +83,8 @@ def test_a_front_that_stands_still_while_the_line_grows() -> None:
     assert read("still", {"concert": found.memory}, at_s=97)["concert"].value == 0  # type: ignore[index]
 
 
-def test_before_the_opening_everybody_knows_that_they_wait() -> None:
+def test_before_the_opening_everybody_knows_that_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: datetime.fromtimestamp(NOON / 1000, tz=UTC))
     opens_at = datetime.fromtimestamp(NOON / 1000 + 600, tz=UTC)
     zone = zone_make(per_minute=10, opens_at=opens_at, prequeue_from=opens_at - timedelta(hours=1))
     crowd_join(zone, 50, now_ms=NOON)

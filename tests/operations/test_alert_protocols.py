@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from apps.operations.alert_sending import channel_test, channels_send
-from tests.operations.alert_stage import channel_make, look, notices, rule_make
+from tests.operations.alert_stage import NOON, channel_make, look, notices, rule_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 SLACK, TEAMS = "hooks.slack.com", "prod-01.koreacentral.logic.azure.com"
@@ -31,6 +31,7 @@ TEAMS_HOOK = (
     "paths/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=iGfWnFf0bN3sgnatur3"
 )
 HEADLINE = "[warning] Viewer counts drift from what servers hold"
+AT_NOON = datetime.datetime.fromtimestamp(NOON / 1000, tz=datetime.UTC)
 EVIL = "drift <!channel> <b>"  # a rule's name that would wake everybody in Slack
 
 
@@ -106,7 +107,7 @@ def hooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Ite
 def test_slack_takes_a_notice_and_nobody_is_woken_by_a_name(hooks: Hooks) -> None:
     rule_make(channel_make(SLACK_HOOK), name=EVIL)
     look(0, 200)
-    assert channels_send() == 1
+    assert channels_send(now=AT_NOON) == 1
     ((host, path, message),) = hooks.taken
     assert (host, path) == (SLACK, "/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ")
     said = json.dumps(message, ensure_ascii=False)
@@ -119,7 +120,7 @@ def test_slack_takes_a_notice_and_nobody_is_woken_by_a_name(hooks: Hooks) -> Non
 def test_teams_takes_a_card_with_the_notice(hooks: Hooks) -> None:
     rule_make(channel_make(TEAMS_HOOK), name=EVIL)
     look(0, 200)
-    assert channels_send() == 1
+    assert channels_send(now=AT_NOON) == 1
     ((host, path, message),) = hooks.taken
     assert (host, path) == (
         TEAMS,
@@ -195,7 +196,7 @@ def test_a_mail_arrives_in_the_channels_language(mails: Mails) -> None:
         assert probe.noop()[0] == 250  # it speaks as others do
     rule_make(channel_make(mails.url, language="ko"))
     look(0, 200)
-    assert channels_send() == 1
+    assert channels_send(now=AT_NOON) == 1
     assert sorted(to for _sender, each, _message in mails.taken for to in each) == [
         "day@shop.example",
         "night@shop.example",
@@ -214,7 +215,7 @@ def test_a_mail_server_that_is_busy_is_asked_again(mails: Mails) -> None:
     channel = channel_make(mails.url)
     rule_make(channel)
     look(0, 200)
-    assert channels_send() == 1
+    assert channels_send(now=AT_NOON) == 1
     channel.refresh_from_db()
     assert (channel.failures, notices(), mails.taken) == (1, [("ops", "trouble", "waiting")], [])
     assert channel.last_error != ""

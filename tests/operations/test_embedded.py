@@ -82,7 +82,7 @@ def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
 @pytest.mark.slow
 def test_opens_holds_together_and_closes_without_a_trace(tmp_path: Path, house: Callable[..., House]) -> None:
     opened = house("--no-audience").wait_open()
-    assert get_json(f"{opened.url}/health/ready")["status"] == "ready"
+    eventually(lambda: get_json(f"{opened.url}/health/ready")["status"] == "ready")
     assert get_status(f"{opened.url}/") == 200
     assert f"http://localhost:{opened.port}/" in opened.process.log_tail()
     assert re.search(r"Sign in    operator / \S{16}", opened.process.log_tail())
@@ -128,7 +128,7 @@ def test_plays_an_audience_and_keeps_the_data_for_the_next_time(tmp_path: Path, 
 
     again = house("--no-audience").wait_open()
     assert (tmp_path / "var" / "operator.json").read_text() == login
-    assert get_json(f"{again.url}/health/ready")["status"] == "ready"
+    eventually(lambda: get_json(f"{again.url}/health/ready")["status"] == "ready")
     # A command given in another terminal speaks to the same database and the same Redis.
     replayed = again.manage("replay", "--url", again.url, *SMALL_EVENING)
     assert (replayed.returncode, replayed.stderr) == (0, "")

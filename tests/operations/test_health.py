@@ -17,7 +17,7 @@ from apps.operations import health
 from tests.services.mariadb import MariaDBServer
 from tests.services.process import Process, free_port
 from tests.services.redis_server import RedisServer
-from tests.services.waiting import eventually
+from tests.services.waiting import eventually, eventually_async
 from tests.services.web import get_status
 
 
@@ -27,13 +27,23 @@ async def ask(path: str) -> tuple[int, Any]:
     return response.status_code, response.json()
 
 
+async def comes_to_say(status: int, answer: Any) -> None:
+    """Ask until this is the answer: on a busy machine a store that is well may need more than its second."""
+
+    async def is_said() -> bool:
+        assert await ask("/health/ready") == (status, answer)
+        return True
+
+    await eventually_async(is_said)
+
+
 READY = {"status": "ready", "role": "all", "parts": {"redis": "ok", "database": "ok"}}
 
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 async def test_ready_when_redis_and_database_answer() -> None:
-    assert await ask("/health/ready") == (200, READY)
+    await comes_to_say(200, READY)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -41,12 +51,12 @@ async def test_not_ready_while_redis_is_away_and_ready_again(
     private_redis: RedisServer, use_redis: Callable[[str], str]
 ) -> None:
     use_redis(private_redis.url)
-    assert await ask("/health/ready") == (200, READY)
+    await comes_to_say(200, READY)
     private_redis.stop()
     away = {"status": "unavailable", "role": "all", "parts": {"redis": "unreachable", "database": "ok"}}
-    assert await ask("/health/ready") == (503, away)
+    await comes_to_say(503, away)
     private_redis.start()
-    assert await ask("/health/ready") == (200, READY)
+    await comes_to_say(200, READY)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -54,33 +64,33 @@ async def test_a_redis_that_hangs_is_given_a_second(
     private_redis: RedisServer, use_redis: Callable[[str], str]
 ) -> None:
     use_redis(private_redis.url)
-    assert await ask("/health/ready") == (200, READY)
+    await comes_to_say(200, READY)
     private_redis.pause()
+    hangs = {"status": "unavailable", "role": "all", "parts": {"redis": "no answer", "database": "ok"}}
     try:
-        status, answer = await ask("/health/ready")
+        await comes_to_say(503, hangs)
     finally:
         private_redis.resume()
-    assert (status, answer["parts"]) == (503, {"redis": "no answer", "database": "ok"})
 
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("redis_url", ["cluster"], indirect=True)
 @pytest.mark.django_db(transaction=True)
 async def test_ready_on_a_cluster(redis_url: str) -> None:
-    assert await ask("/health/ready") == (200, READY)
+    await comes_to_say(200, READY)
 
 
 @pytest.mark.django_db(transaction=True)
 async def test_not_ready_while_all_of_a_cluster_is_away(use_redis: Callable[[str], str]) -> None:
     use_redis(f"redis+cluster://127.0.0.1:{free_port()}")
     away = {"status": "unavailable", "role": "all", "parts": {"redis": "unreachable", "database": "ok"}}
-    assert await ask("/health/ready") == (503, away)
+    await comes_to_say(503, away)
 
 
 async def test_a_gate_asks_no_database(settings: Any) -> None:
     settings.ROLE = "gate"
     # Without the django_db mark a query would fail the test.
-    assert await ask("/health/ready") == (200, {"status": "ready", "role": "gate", "parts": {"redis": "ok"}})
+    await comes_to_say(200, {"status": "ready", "role": "gate", "parts": {"redis": "ok"}})
 
 
 async def test_live_asks_nothing_and_any_host_may_ask() -> None:
@@ -103,14 +113,19 @@ def test_not_ready_without_the_database(
 ) -> None:
     nowhere = {"DATABASE_URL": "mysql://nobody@127.0.0.1:1/none?connect_timeout=1"}
     with running_house(tmp_path, {**process_env(), **nowhere}) as (_process, connection):
-        status, answer = ready(connection)
-        assert (status, answer["parts"]) == (503, {"redis": "ok", "database": "unreachable"})
+
+        def is_said() -> bool:
+            status, answer = ready(connection)
+            assert (status, answer["parts"]) == (503, {"redis": "ok", "database": "unreachable"})
+            return True
+
+        eventually(is_said)
 
 
 @pytest.mark.slow
 def test_a_draining_server_says_so_and_still_lives(tmp_path: Path, process_env: Callable[[], dict[str, str]]) -> None:
     with running_house(tmp_path, process_env()) as (process, connection):
-        assert ready(connection)[0] == 200
+        eventually(lambda: ready(connection)[0] == 200)
         process.send(signal.SIGTERM)
 
         # Every answer of a draining server ends its connection, so there is one to ask on: this one.

@@ -19,7 +19,7 @@ class EchoConsumer(LeanHttpConsumer):
     """Answers with the body, in capitals."""
 
     kind = "http-echo"
-    body_seconds = 0.3
+    body_seconds = 5.0
     max_body_bytes = 100
 
     async def respond(self) -> bytes | Answer:
@@ -140,6 +140,7 @@ async def test_a_body_too_large_or_too_slow_ends_the_connection(
     sent: bytes, expected: tuple[int, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_consumer, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(EchoConsumer, "body_seconds", 0.3)
     before = rejected(expected[1])
     async with serving(EchoConsumer.as_asgi()) as served, line_to(served) as line:
         line.send(sent)

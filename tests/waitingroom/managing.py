@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from apps.waitingroom import board_store
 from apps.waitingroom.bearing import Bearing
 from apps.waitingroom.manage.reading import ROLES_EVERY_S
 from apps.waitingroom.models import Zone
+from tests.services.waiting import eventually_async
 
 T = TypeVar("T")
 PASSWORD = "a long enough pass"
@@ -62,6 +64,15 @@ async def watching(
 
 # What nobody tells a page of it finds out after ROLES_EVERY_S or FACTS_EVERY_S; what it shows sooner, it was told.
 TOLD_WITHIN_S = ROLES_EVERY_S - 0.5
+
+
+async def early_in_a_minute() -> None:
+    """Wait until the minute has ten seconds to go, if it has not: then figures by the minute stay where they are."""
+
+    async def is_early() -> bool:
+        return time.time() % 60 < 50
+
+    await eventually_async(is_early, deadline=15)
 
 
 async def frame(one: WebsocketCommunicator, *, within: float = 3.0) -> dict[str, Any]:

@@ -144,7 +144,7 @@ class TestCatalogue:
             async def is_told() -> bool:
                 return 7 in map(self.per_minute_at, replicas)
 
-            await eventually_async(is_told, deadline=5, every=0.02)
+            await eventually_async(is_told, every=0.02)
         for _ in range(4):
             await heard.catalogue.look()
         assert heard.changes == [("concert", 1), ("concert", 2)]

@@ -1,6 +1,6 @@
 """Schedules that a zone may be given: none that has passed, none that overlaps a pre-queue that runs."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -93,7 +93,7 @@ def test_while_a_prequeue_runs_it_may_be_moved_or_called_off_but_not_overlapped(
         ({"per_minute": 2**80}, "per_minute"),
         ({"opens_at": NOW + HOUR, "prequeue_from": NOW + HOUR}, "prequeue_from"),
         ({"prequeue_from": NOW + HOUR}, "prequeue_from"),
-        ({"opens_at": NOW.replace(year=2300)}, "opens_at"),
+        ({"opens_at": datetime(2300, 1, 1, tzinfo=UTC)}, "opens_at"),
     ],
 )
 def test_what_breaks_a_limit_is_told_by_its_field(changes: dict[str, Any], field: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.waiting import eventually
 from tests.services.web import WebServer, get_json, get_status
 from tests.waitingroom.gate import Client, zone_open
 
@@ -52,7 +53,7 @@ def test_a_gate_serves_its_entrances_and_nothing_else(gate: Callable[..., WebSer
     assert client.ask("wait", SOMEBODY).json["canEnter"] is True
     assert client.ask("zones/concert", method="GET").json["zoneId"] == "concert"
     client.close()
-    ready = get_json(f"{server.base_url}/health/ready")
+    ready = eventually(lambda: get_json(f"{server.base_url}/health/ready"))
     assert (ready["role"], set(ready["parts"])) == ("gate", {"redis"})
     expected = {
         "/health/live": 200,

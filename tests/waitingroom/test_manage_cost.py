@@ -49,6 +49,14 @@ async def cost(feed: Feed, ticks: int) -> Counter[str]:
     return commands() - before
 
 
+@pytest.fixture
+def still(by_hand: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the feed no time passes: what it reads again after some seconds, or in a new minute, comes on top."""
+    minute = int(time.time()) // 60 - 5  # long settled
+    monkeypatch.setattr(by_hand, "_minute", lambda: minute)
+    monkeypatch.setattr(by_hand, "_ticks", lambda: 0.0)
+
+
 async def seated(feed: Feed, count: int) -> bool:
     """Whether so many pages are open: a socket is accepted before its session is looked at."""
     return len(feed.seats()) == count
@@ -56,7 +64,9 @@ async def seated(feed: Feed, count: int) -> bool:
 
 @on_both
 @pytest.mark.parametrize("path", ["wall/", "zones/concert/"])
-async def test_fifty_who_watch_cost_redis_what_one_does(by_hand: Feed, hers: str, concert: Zone, path: str) -> None:
+async def test_fifty_who_watch_cost_redis_what_one_does(
+    by_hand: Feed, still: None, hers: str, concert: Zone, path: str
+) -> None:
     line_tell(concert, now_ms=now_ms(), waiting=70)
     ticks = 10
     async with AsyncExitStack() as watchers:

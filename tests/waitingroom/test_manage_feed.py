@@ -19,6 +19,7 @@ from tests.services.both import on_both
 from tests.waitingroom.managing import (
     TOLD_WITHIN_S,
     closing,
+    early_in_a_minute,
     frame,
     frame_where,
     in_thread,
@@ -91,6 +92,7 @@ async def test_a_change_is_told_to_the_wall(feed: Feed, hers: str, concert: Zone
 
 @on_both
 async def test_a_zone_shows_its_line_its_past_and_its_gates(quick: Feed, hers: str, concert: Zone) -> None:
+    await early_in_a_minute()
     await in_thread(crowd_join, zone=concert, count=70)
     await in_thread(
         services.zone_update,

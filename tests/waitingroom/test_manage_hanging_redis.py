@@ -14,6 +14,7 @@ from apps.accounts.services import operator_ensure
 from apps.realtime import redis
 from apps.waitingroom.manage.telling import UNTOLD
 from apps.waitingroom.models import Role
+from tests.services.waiting import eventually
 from tests.waitingroom import zone_desk
 from tests.waitingroom.desks import Desk, page, posted, row, said
 from tests.waitingroom.zones import zone_make
@@ -27,26 +28,33 @@ class Hanging:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
-        self._taken: list[socket.socket] = []
+        self._taken: list[tuple[socket.socket, Any]] = []
         self._thread = threading.Thread(target=self._take)
         self._thread.start()
 
     def _take(self) -> None:
         with suppress(OSError):
             while True:
-                self._taken.append(self._listener.accept()[0])
+                self._taken.append(self._listener.accept())
 
     def connects(self, act: Callable[[], Any]) -> int:
         """How often it was connected to meanwhile."""
-        before = len(self._taken)
+        before = self._connections()
         act()
-        return len(self._taken) - before
+        return self._connections() - before - 1
+
+    def _connections(self) -> int:
+        """How often it has been connected to; by this, too, and they are taken in order."""
+        with socket.create_connection(self._listener.getsockname()) as last:
+            name = last.getsockname()
+            return eventually(lambda: [peer for _, peer in self._taken].index(name) + 1, not_yet=(ValueError,))
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
-        for each in (self._listener, *self._taken):
-            each.close()
+        self._listener.close()
+        for taken, _ in self._taken:
+            taken.close()
 
 
 @pytest.fixture

@@ -207,7 +207,13 @@ async def test_who_was_given_no_place_gets_one_when_the_zone_gives_them(gate: Ga
 
     await shown(("blocked", 0))
     assert seat.shown[-1].place == NOWHERE
-    seat.may_join = False  # before the wheel, which turns by itself as well, comes by
+    seat.may_join = False
+
+    async def nobody_is_asking() -> bool:  # what was asked before that is answered while the zone gives no places
+        await gate.house.tell_all()
+        return not gate.house.turnstile._joins
+
+    await eventually_async(nobody_is_asking, every=0.01)
     zone_change(rules, mode=Mode.PAUSED)
     await gate.zone()
     for _ in range(3):  # its address has taken too many: it stays, and asks again

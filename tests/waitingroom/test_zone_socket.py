@@ -215,7 +215,7 @@ async def test_sockets_that_wait_for_a_zone_to_open_are_given_no_more_places_tha
         async with socket() as another:
             assert (await line_frame(another))["state"] == "blocked"
             zone_change(rules, mode=Mode.QUEUE_ALL, per_minute=0)
-            await eventually_async(is_counted, deadline=8, every=0.05)
+            await eventually_async(is_counted, deadline=15, every=0.05)
             assert (await line_of()).next == 1
 
 

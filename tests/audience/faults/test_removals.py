@@ -106,8 +106,8 @@ async def test_a_lost_word_is_made_good_by_the_next_report(
     await off_loop(lambda: user_ban(actor=operator, user=mina, until=None))
     viewer_id = guest_ticket.viewer_id
     await off_loop(lambda: sockets().viewer_disconnect(viewer_id=viewer_id, stream_id=None, reason="Spam"))
-    assert await tab.is_closed(deadline=6) == (REMOVED, "banned")
-    assert await guest.is_closed(deadline=6) == (REMOVED, "removed")
+    assert await tab.is_closed() == (REMOVED, "banned")
+    assert await guest.is_closed() == (REMOVED, "removed")
 
 
 async def test_bans_come_back_after_redis_forgot_them(
@@ -120,7 +120,7 @@ async def test_bans_come_back_after_redis_forgot_them(
     tab = await open_tab(web(), ticket)  # a server that has heard nothing
     await counted(tab)
     assert await off_loop(removal_services.bans_restate) == 1
-    assert await tab.is_closed(deadline=6) == (REMOVED, "banned")
+    assert await tab.is_closed() == (REMOVED, "banned")
     await off_loop(lambda: user_unban(user=mina))
     assert await off_loop(removal_services.bans_restate) == 0
     assert removal_store.banned_read(run_now([removal_store.banned(0)])[0]) == {}

@@ -43,7 +43,7 @@ async def test_kill_9_in_the_middle_of_a_claim(own_redis: RedisServer, gate: New
         told = await asyncio.to_thread(glance.ask, "zones/concert", method="GET")
         return told.json["mode"] == "queue-all" and front > visitor.place
 
-    await eventually_async(is_called, deadline=5, every=0.02)
+    await eventually_async(is_called, every=0.02)
     glance.close()
     own_redis.pause()
     asking = asyncio.create_task(visitor.ask(doomed))

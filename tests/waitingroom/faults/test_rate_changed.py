@@ -21,8 +21,8 @@ async def test_n_goes_down_to_nobody_and_up_while_a_line_stands(
     rules = zone_open(mode=Mode.QUEUE_ALL, per_minute=100)
     people = crowd("concert", gate(), gate())
     visitors = await people.come(300)
-    people.live(visitors)
-    last = visitors[-1]
+    last = visitors[-1]  # asked by this test alone: twice as often is too fast
+    people.live(visitors[:-1])
 
     async def inside(count: int) -> bool:
         return len(people.inside) >= count
@@ -36,7 +36,7 @@ async def test_n_goes_down_to_nobody_and_up_while_a_line_stands(
         answer = await last.ask(people.doors[0])
         return answer["waiting"]["etaSeconds"] is None and answer["slowed"] is True
 
-    await eventually_async(says_nobody_knows, every=0.25)
+    await eventually_async(says_nobody_knows, every=0.6)
     window = int(stopped) // 6
 
     async def a_window_has_opened() -> bool:
@@ -49,12 +49,12 @@ async def test_n_goes_down_to_nobody_and_up_while_a_line_stands(
     # Up: the rest of this window's share is given at once, and no more than that.
     rules = zone_change(rules, per_minute=600)
     started = time.time()
-    await eventually_async(lambda: inside(before + 50), deadline=3)
-    assert min(each.entered_s for each in people.inside[before:]) <= started + 1.5
+    await eventually_async(lambda: inside(before + 50))
+    assert min(each.entered_s for each in people.inside[before:]) // 6 == int(started) // 6
     # Down: this window has used its new share already.
     rules = zone_change(rules, per_minute=100)
     changed = time.time()
-    await eventually_async(lambda: inside(before + 60), deadline=10)
+    await eventually_async(lambda: inside(before + 60), deadline=20)
     await people.end()
     late = [each.entered_s for each in people.inside if each.entered_s > changed + 1]
     assert all(sum(other // 6 == second // 6 for other in late) <= 10 for second in late)

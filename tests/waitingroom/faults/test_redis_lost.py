@@ -77,7 +77,7 @@ async def test_a_line_of_a_hundred_thousand_forms_again_in_the_same_order(
         assert (await line_of()).waiting > 100_000
         return True
 
-    await eventually_async(stands_again, deadline=5)
+    await eventually_async(stands_again)
     newcomers = await people.come(10)
     assert min(each.place for each in newcomers) > max(each.place for each in back) + 1_000_000
     await eventually_async(lambda: inside(len(entered) + 60), deadline=20)  # and goes on
@@ -112,7 +112,7 @@ async def test_each_zones_fail_mode_holds_while_redis_is_away(
     async def knows() -> bool:
         return (await held.ask(only))["state"] == "holding"
 
-    await eventually_async(knows, deadline=8, every=0.6)
+    await eventually_async(knows, deadline=15, every=0.6)
     assert held.rank > 6  # where it stood
 
     async def enters() -> bool:
