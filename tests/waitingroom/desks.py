@@ -18,10 +18,11 @@ from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.services import zone_update
 
 Desk = Callable[..., Client]
+PASSWORD = "a long enough pass 1"
 
 
 def person(name: str) -> User:
-    return User.objects.filter(username=name).first() or user_register(username=name, password="a long enough pass 1")
+    return User.objects.filter(username=name).first() or user_register(username=name, password=PASSWORD)
 
 
 def desk_open(role: Role | None, name: str = "hana", zone_id: str = "concert") -> Client:

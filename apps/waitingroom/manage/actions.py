@@ -16,7 +16,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from apps.accounts.models import User
 
@@ -42,6 +42,7 @@ from ..models import Zone
 from .display import field_label
 from .forms import VersionedForm, blame
 from .gone import may_go
+from .sent import lead_back
 from .settings_forms import CreateForm, SettingsForm
 from .telling import hears_of_gates, say_done
 from .views import person
@@ -71,13 +72,15 @@ def app_is_full() -> str:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_go
 @hears_of_gates
 def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
     """One of the forms of a zone's page."""
     if what not in FORMS:
         raise Http404("no such action")
+    if request.method != "POST":
+        return lead_back(request, zone_id, page="manage:zone", action=Action.LOOK)
     kind, action = FORMS[what]
     zone, role = zone_for(person(request), zone_id, action)
     form = kind(request.POST, part=what)
@@ -120,11 +123,13 @@ def _write(actor: User, zone: Zone, what: str, form: VersionedForm, *, may_close
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_go
 @hears_of_gates
 def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     """Take one change back; the version that the page showed comes with it."""
+    if request.method != "POST":
+        return lead_back(request, zone_id, page="manage:zone", action=Action.LOOK)
     zone, role = zone_for(person(request), zone_id, Action.MODE)
     change = change_of(zone.pk, change_id)
     if change is None:

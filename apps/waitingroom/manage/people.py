@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from .. import role_services
 from ..managers import (
@@ -28,6 +28,7 @@ from ..models import Zone, ZoneManager
 from .display import name_words
 from .forms import blame
 from .gone import may_go
+from .sent import lead_back
 from .settings_forms import ManagerForm
 from .views import person
 
@@ -76,10 +77,12 @@ def last_owner() -> str:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_go
 def person_remove(request: HttpRequest, zone_id: str, manager_id: int) -> HttpResponse:
     """Take somebody's role for this zone away; that for its app is not this page's."""
+    if request.method != "POST":
+        return lead_back(request, zone_id, page="manage:people", action=Action.ROLES)
     zone, _role = zone_for(person(request), zone_id, Action.ROLES)
     if manager_id not in {one.pk for one in managers_of(zone)[0]}:
         raise Http404("no such role of this zone")
