@@ -42,6 +42,11 @@ def mode_change_of(zone_id: str) -> ZoneChange | None:
     return latest_notes_of(zone_id).filter(after__has_key="mode").select_related("who").first()
 
 
+def role_change_of(zone_id: str, username: str) -> list[ZoneChange]:
+    """The newest change of the role that whoever is called so has for this zone, if there is one."""
+    return list(notes_of(zone_id).filter(action=ChangeAction.ROLE, after__user=username).select_related("who")[:1])
+
+
 def change_undo(
     *, actor: User | None, change_id: int, expected_version: int, why: str = "", may_close: bool = True
 ) -> Undone:

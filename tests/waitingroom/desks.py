@@ -69,6 +69,20 @@ def fields_of(markup: str) -> dict[str, str]:
     return found
 
 
+def role_form(client: Client, shown: str | None = None, **typed: str) -> dict[str, str]:
+    """The form that gives somebody a role, of this page or as it is now, as a browser would send it."""
+    markup = page(client, "zones/concert/people/") if shown is None else shown
+    return {**fields_of(markup[markup.index('aria-labelledby="add-title"') :]), **typed}
+
+
+def take_form(client: Client, manager_id: int, shown: str | None = None, **typed: str) -> dict[str, str]:
+    """The same of the form that takes this role away."""
+    markup = page(client, "zones/concert/people/") if shown is None else shown
+    form = re.search(rf'<form[^>]*people/{manager_id}/remove/".*?</form>', markup, re.S)
+    assert form is not None
+    return {**fields_of(form[0]), **typed}
+
+
 def act(client: Client, what: str, /, **typed: Any) -> Any:
     """Fill in a form of the zone's page and send it."""
     return client.post(f"/manage/zones/concert/{what}/", posted(client, "zones/concert/", f"/{what}/", **typed))

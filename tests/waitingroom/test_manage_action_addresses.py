@@ -1,4 +1,4 @@
-"""What only a form is sent to, opened as a page: after signing in anew, or with another language, nobody sees a blank."""
+"""What only a form is sent to, opened as a page: after signing in anew, or in another language, nobody sees a blank."""
 
 import pytest
 from django.test import Client

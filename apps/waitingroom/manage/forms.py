@@ -45,14 +45,14 @@ class MomentField(forms.DateTimeField):
         self.hidden_widget = _HiddenMoment
 
 
-class _Hidden(forms.HiddenInput):
+class Hidden(forms.HiddenInput):
     """What the page showed. Scripts renew it, and no browser puts back an older one when the page is loaded again."""
 
     def __init__(self) -> None:
         super().__init__(attrs={"autocomplete": "off"})
 
 
-class _HiddenMoment(_Hidden):
+class _HiddenMoment(Hidden):
     """What a moment's field showed, in the same form."""
 
     def format_value(self, value: Any) -> str | None:
@@ -92,7 +92,7 @@ def shows_what_it_held(field: forms.Field) -> None:
     """Have this field's form carry what the field held when it was shown."""
     field.show_hidden_initial = True
     if field.hidden_widget is forms.HiddenInput:
-        field.hidden_widget = _Hidden
+        field.hidden_widget = Hidden
 
 
 class VersionedForm(forms.Form):
@@ -101,7 +101,7 @@ class VersionedForm(forms.Form):
     # Fields that are not the zone's own.
     ABOUT: ClassVar[tuple[str, ...]] = ("version", "why")
 
-    version = forms.IntegerField(widget=_Hidden, min_value=1, max_value=rules.MAX_EXACT)
+    version = forms.IntegerField(widget=Hidden, min_value=1, max_value=rules.MAX_EXACT)
     why = why_field()
 
     def __init__(
