@@ -45,7 +45,7 @@ from .gone import may_go
 from .sent import lead_back
 from .settings_forms import CreateForm, SettingsForm
 from .telling import hears_of_gates, say_done
-from .views import person
+from .views import number_of, person
 from .zone_page import FORMS, Tried, zone_page
 
 DONE: Mapping[str, Any] = {
@@ -140,13 +140,12 @@ def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     if change.after.get("app") == zone.app and not _has_room(person(request), zone, change.before.get("app", "")):
         messages.error(request, app_is_full())
         return redirect("manage:zone", zone_id=zone.pk)
-    version = request.POST.get("version", "")
-    why = request.POST.get("why", "")
+    version, why = number_of(request.POST.get("version", "")), request.POST.get("why", "")
     try:
         undone = change_undo(
             actor=person(request),
             change_id=change.pk,
-            expected_version=int(version) if version.isascii() and version.isdigit() else 0,
+            expected_version=version or 0,
             why=why,
             may_close=is_sure(request),
         )

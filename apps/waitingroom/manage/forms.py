@@ -4,7 +4,7 @@ what somebody touched is written, and of what somebody else changed meanwhile no
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -188,6 +188,15 @@ class ModeForm(VersionedForm):
     def told(self) -> dict[str, Any]:
         """The mode, changed or not: a button says what is wanted, whatever the page showed."""
         return {"mode": self.cleaned_data["mode"]}
+
+
+class OneModeForm(ModeForm):
+    """The one mode that this part of the page sets."""
+
+    def __init__(self, *args: Any, part: str, **kwargs: Any) -> None:
+        super().__init__(*args, part=part, **kwargs)
+        field = cast(forms.ChoiceField, self.fields["mode"])
+        field.choices = [(ZoneMode(part), ZoneMode(part).label)]
 
 
 class BlockForm(VersionedForm):

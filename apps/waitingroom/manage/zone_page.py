@@ -37,7 +37,7 @@ from .display import (
     percent_of,
     words_for_scripts,
 )
-from .forms import BlockForm, ClearForm, MessageForm, ModeForm, RateForm, ScheduleForm, VersionedForm
+from .forms import BlockForm, ClearForm, MessageForm, ModeForm, OneModeForm, RateForm, ScheduleForm, VersionedForm
 from .report_chart import Charts, charts_of
 from .selectors import Preview
 from .wall import ChangeTold, ZoneDetail
@@ -50,8 +50,8 @@ FORMS: Mapping[str, tuple[type[VersionedForm], Action]] = {
     "rate": (RateForm, Action.RATE),
     "mode": (ModeForm, Action.MODE),
     "block": (BlockForm, Action.MODE),
-    "bypass": (ModeForm, Action.MODE),
-    "observe": (ModeForm, Action.MODE),
+    "bypass": (OneModeForm, Action.MODE),
+    "observe": (OneModeForm, Action.MODE),
     "message": (MessageForm, Action.MESSAGE),
     "schedule": (ScheduleForm, Action.SCHEDULE),
     "clear": (ClearForm, Action.CLEAR),
