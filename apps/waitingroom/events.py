@@ -1,14 +1,21 @@
-"""Events: an opening, and before it perhaps a pre-queue in which places are drawn; which ones a zone may be given."""
+"""Events: an opening, and before it perhaps a pre-queue in which places are drawn; which ones a zone may be given.
 
+An opening that lies ahead holds from the moment it is saved: until then nobody enters.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from .models import Zone
+from .models import Zone, ZoneMode
+
+# Nobody enters, or everybody does, whatever the schedule says.
+_UNSCHEDULED = frozenset({ZoneMode.BLOCKED, ZoneMode.BYPASS, ZoneMode.OBSERVE})
 
 
 class Schedule(NamedTuple):
@@ -22,6 +29,26 @@ class Schedule(NamedTuple):
         if self.opens_at is None or self.prequeue_from is None:
             return False
         return self.prequeue_from <= now < self.opens_at
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Whether there is an opening, and it is yet to come."""
+        return self.opens_at is not None and self.opens_at > now
+
+
+class Closing(Exception):
+    """A change would close a zone until its opening, and nobody has said that it may; nothing was written."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__(f"closed until {schedule.opens_at}")
+        self.schedule = schedule
+
+
+def closing_of(before: Mapping[str, Any], after: Mapping[str, Any], now: datetime) -> Schedule | None:
+    """The new schedule, if it closes a zone that people get into, or in line for; both are fields of the zone."""
+    was, new = (Schedule(told["opens_at"], told["prequeue_from"]) for told in (before, after))
+    if new.opens_at == was.opens_at or {before["mode"], after["mode"]} & _UNSCHEDULED:
+        return None
+    return new if new.is_ahead(now) and not was.is_ahead(now) else None
 
 
 def schedule_check(zone: Zone, before: Schedule | None, *, now: datetime) -> None:

@@ -3,11 +3,11 @@
 import json
 from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
@@ -17,12 +17,23 @@ from apps.accounts.big_lists import BigListAdmin
 from apps.accounts.models import User
 
 from .managers import role_given
-from .models import ZoneChange, ZoneManager
-from .role_services import manager_remove, manager_set
+from .models import Role, ZoneChange, ZoneManager
+from .role_services import RoleChanged, Seen, manager_remove, manager_set
 
 
 class ZoneManagerForm(ModelForm):
-    """A new role. Giving somebody a role where they have one changes that one, so it is refused here."""
+    """A new role, or another. Giving somebody a role where they have one changes that one, so it is refused here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "role" in self.fields:  # who may only look has none
+            self.fields["role"].show_hidden_initial = True
+
+    @property
+    def seen(self) -> Seen:
+        """What the page showed."""
+        shown = self.data.get(self.add_initial_prefix("role")) if self.instance.pk else None
+        return Seen(next((role for role in Role if str(role) == shown), None))
 
     def clean(self) -> dict[str, Any]:
         """One role a person and zone, or app."""
@@ -49,9 +60,22 @@ class ZoneManagerAdmin(ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: ZoneManager | None = None) -> tuple[str, ...]:
         return () if obj is None else ("user", "zone", "app")
 
-    def save_model(self, request: HttpRequest, obj: ZoneManager, form: ModelForm, change: bool) -> None:
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except RoleChanged:
+            text = _("Somebody else has just changed this. Nothing was saved; this is how it is now.")
+            self.message_user(request, text, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def save_model(self, request: HttpRequest, obj: ZoneManager, form: Any, change: bool) -> None:
         saved = manager_set(
-            actor=cast(User, request.user), user=obj.user, role=obj.role, zone_id=obj.zone_id, app=obj.app
+            actor=cast(User, request.user),
+            user=obj.user,
+            role=obj.role,
+            zone_id=obj.zone_id,
+            app=obj.app,
+            seen=form.seen,
         )
         obj.pk = saved.pk
 

@@ -83,6 +83,10 @@ class ChangeAction(models.TextChoices):
     ROLE = "role", _("Role given or taken")
 
 
+# What changed fields of a zone, and may be taken back.
+UNDOABLE = (ChangeAction.CHANGED, ChangeAction.UNDONE)
+
+
 class ZoneChange(models.Model):
     """One change of a zone, written in the transaction that made it. No row is ever changed but for `undone_by`.
 
@@ -122,4 +126,4 @@ class ZoneChange(models.Model):
     @property
     def can_be_undone(self) -> bool:
         """Whether `change_undo` may be tried: it changed fields, and was not undone yet."""
-        return self.action in (ChangeAction.CHANGED, ChangeAction.UNDONE) and self.undone_by_id is None
+        return self.action in UNDOABLE and self.undone_by_id is None

@@ -1,7 +1,7 @@
 """Every write to the roles of zone managers. Who loses one is seen out of open pages within a second."""
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -25,6 +25,16 @@ class LastOwner(Exception):
     """Nobody would own the zone any more, neither by a role for it nor by one for its app."""
 
 
+class Seen(NamedTuple):
+    """What somebody's role there was when a page showed it; None: they had none."""
+
+    role: Role | int | None
+
+
+class RoleChanged(Exception):
+    """Somebody's role there is another than the caller saw; nothing was written."""
+
+
 def manager_set(
     *,
     actor: User | None,
@@ -34,34 +44,38 @@ def manager_set(
     app: str | None = None,
     why: str = "",
     leaves_an_owner: bool = False,
+    seen: Seen | None = None,
 ) -> ZoneManager:
     """Give somebody this role, instead of the one they have, for a zone or for all zones of an app.
 
     ValidationError unless exactly one of both is named, the zone is there, the role is one, and the person has none for
     an app whose name differs from this one's in upper and lower case alone. LastOwner, if `leaves_an_owner`, when they
-    are the zone's last and would be no more.
+    are the zone's last and would be no more. RoleChanged, if it is said what was `seen` and something else is so now,
+    unless that is what is asked for.
     """
     row = ZoneManager(user=user, zone_id=zone_id or None, app=(app or "").strip() or None, role=role, created_by=actor)
     try:
-        return _set(actor, row, why, leaves_an_owner)
+        return _set(actor, row, why, leaves_an_owner, seen)
     except IntegrityError:
         pass
     try:  # somebody was faster: what they gave is there now, and is changed; or the zone has gone
-        return _set(actor, row, why, leaves_an_owner)
+        return _set(actor, row, why, leaves_an_owner, seen)
     except IntegrityError as error:
         raise ValidationError(_TAKEN) from error
 
 
-def _set(actor: User | None, row: ZoneManager, why: str, leaves_an_owner: bool) -> ZoneManager:
+def _set(actor: User | None, row: ZoneManager, why: str, leaves_an_owner: bool, seen: Seen | None) -> ZoneManager:
     row.full_clean(validate_unique=False, validate_constraints=False)
     with transaction.atomic():
         owners = _owners_of(row.zone_id) if leaves_an_owner and row.role != Role.OWNER else []
         known = _standing(row)
+        if known is not None and known.role == row.role:
+            return known
+        if seen is not None and seen.role != (known and known.role):
+            raise RoleChanged
         if known is None:
             row.save(force_insert=True)
             _note(actor, row, None, Role(row.role), why)
-        elif known.role == row.role:
-            return known
         else:
             _leave_one(owners, known)
             before, known.role, known.created_by = Role(known.role), row.role, actor
@@ -83,14 +97,23 @@ def _standing(row: ZoneManager) -> ZoneManager | None:
     return known
 
 
-def manager_remove(*, actor: User | None, manager_id: int, why: str = "", leaves_an_owner: bool = False) -> bool:
-    """Take a role away; True if it was there. LastOwner as `manager_set`."""
+def manager_remove(
+    *,
+    actor: User | None,
+    manager_id: int,
+    why: str = "",
+    leaves_an_owner: bool = False,
+    seen: Seen | None = None,
+) -> bool:
+    """Take a role away; True if it was there. LastOwner as `manager_set`, RoleChanged if another was `seen`."""
     with transaction.atomic():
         zone_id = ZoneManager.objects.filter(pk=manager_id).values_list("zone_id", flat=True).first()
         owners = _owners_of(zone_id) if leaves_an_owner else []
         row = ZoneManager.objects.select_for_update().filter(pk=manager_id).first()
         if row is None:
             return False
+        if seen is not None and seen.role != row.role:
+            raise RoleChanged
         _leave_one(owners, row)
         before = Role(row.role)
         row.delete()

@@ -19,7 +19,7 @@ from apps.realtime.slicing import slices
 
 from . import board_store, store
 from .audit import change_write, changes_since
-from .events import Schedule, schedule_check
+from .events import Closing, Schedule, closing_of, schedule_check
 from .models import ChangeAction, FailMode, Zone, ZoneChange, version_now
 from .passes import PassClaims
 from .publishing import publish_on_commit
@@ -135,8 +135,12 @@ def zone_change(
     changes: Mapping[str, Any],
     why: str = "",
     action: ChangeAction = ChangeAction.CHANGED,
+    may_close: bool = True,
 ) -> tuple[Zone, ZoneChange | None]:
-    """`zone_update`, and the note of it: None if nothing was to be changed."""
+    """`zone_update`, and the note of it: None if nothing was to be changed.
+
+    Closing, and nothing written, unless it `may_close` a zone that is open until an opening that lies ahead.
+    """
     zone = Zone.objects.get(pk=zone_id)
     if zone.version != expected_version:
         raise Conflict(zone, changes_since(zone.pk, expected_version))
@@ -149,6 +153,8 @@ def zone_change(
         return zone, None
     now = timezone.now()
     schedule_check(zone, Schedule(before["opens_at"], before["prequeue_from"]), now=now)
+    if not may_close and (closing := closing_of(before, {**before, **changed}, now)):
+        raise Closing(closing)
     if zone.per_minute < before["per_minute"]:
         zone.slowed_at = now
     zone.version, zone.updated_at, zone.updated_by = max(expected_version + 1, version_now()), now, actor

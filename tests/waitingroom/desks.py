@@ -18,10 +18,11 @@ from apps.waitingroom.role_services import manager_set
 from apps.waitingroom.services import zone_update
 
 Desk = Callable[..., Client]
+PASSWORD = "a long enough pass 1"
 
 
 def person(name: str) -> User:
-    return User.objects.filter(username=name).first() or user_register(username=name, password="a long enough pass 1")
+    return User.objects.filter(username=name).first() or user_register(username=name, password=PASSWORD)
 
 
 def desk_open(role: Role | None, name: str = "hana", zone_id: str = "concert") -> Client:
@@ -66,6 +67,20 @@ def fields_of(markup: str) -> dict[str, str]:
         chosen = re.search(r'value="([^"]*)" selected', options)
         found[name] = unescape(chosen[1]) if chosen else ""
     return found
+
+
+def role_form(client: Client, shown: str | None = None, **typed: str) -> dict[str, str]:
+    """The form that gives somebody a role, of this page or as it is now, as a browser would send it."""
+    markup = page(client, "zones/concert/people/") if shown is None else shown
+    return {**fields_of(markup[markup.index('aria-labelledby="add-title"') :]), **typed}
+
+
+def take_form(client: Client, manager_id: int, shown: str | None = None, **typed: str) -> dict[str, str]:
+    """The same of the form that takes this role away."""
+    markup = page(client, "zones/concert/people/") if shown is None else shown
+    form = re.search(rf'<form[^>]*people/{manager_id}/remove/".*?</form>', markup, re.S)
+    assert form is not None
+    return {**fields_of(form[0]), **typed}
 
 
 def act(client: Client, what: str, /, **typed: Any) -> Any:

@@ -12,6 +12,7 @@ from apps.operations import roles
 from apps.waitingroom import managers
 from apps.waitingroom.models import ChangeAction, Role, Zone, ZoneChange, ZoneManager
 from apps.waitingroom.role_services import manager_set
+from tests.waitingroom.desks import take_form
 from tests.waitingroom.zones import zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -75,7 +76,7 @@ def test_a_zone_administrator_gives_and_takes_roles() -> None:
     client = browser(member(roles.ZONE_ADMINISTRATOR))
     assert PEOPLE in client.get(PAGE).content.decode()
     assert client.post(PEOPLE, {"username": "friend", "role": "3"}).status_code == 302
-    assert client.post(f"{PEOPLE}{hers.pk}/remove/").status_code == 302
+    assert client.post(f"{PEOPLE}{hers.pk}/remove/", take_form(client, hers.pk)).status_code == 302
     assert given() == [("friend", Role.OWNER)]
 
 
@@ -97,7 +98,8 @@ def test_who_takes_that_from_themselves_is_shown_the_zone() -> None:
     zone_make()
     olga = member(roles.OPERATOR)
     own = manager_set(actor=None, user=olga, role=Role.OWNER, zone_id="concert")
-    response = browser(olga).post(f"{PEOPLE}{own.pk}/remove/", follow=True)
+    client = browser(olga)
+    response = client.post(f"{PEOPLE}{own.pk}/remove/", take_form(client, own.pk), follow=True)
     assert (response.status_code, response.redirect_chain) == (200, [(PAGE, 302)])
 
 

@@ -98,7 +98,7 @@ def test_an_event_is_scheduled_and_taken_away(desk: Desk) -> None:
     zone_make()
     client = desk(Role.OPERATOR)
     opens, gathers = local(60), local(30)
-    assert act(client, "schedule", opens_at=opens, prequeue_from=gathers).status_code == 302
+    assert act(client, "schedule", opens_at=opens, prequeue_from=gathers, is_sure="yes").status_code == 302
     found = row()
     assert found.opens_at is not None
     assert found.prequeue_from is not None

@@ -10,7 +10,7 @@ from apps.accounts.models import User
 from apps.accounts.services import operator_ensure
 from apps.waitingroom.models import Role, Zone, ZoneManager
 from apps.waitingroom.role_services import manager_set
-from tests.waitingroom.desks import Desk, fields_of, page, person, row
+from tests.waitingroom.desks import Desk, fields_of, page, person, role_form, row, take_form
 from tests.waitingroom.zones import told, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -85,7 +85,7 @@ def test_an_owner_gives_and_takes_roles(desk: Desk) -> None:
     zone_make("other")
     foreign = manager_set(actor=None, user=person("minsu"), role=Role.OWNER, zone_id="other")
     assert client.post(f"{path}{foreign.pk}/remove/").status_code == 404
-    assert client.post(f"{path}{given.pk}/remove/").status_code == 302
+    assert client.post(f"{path}{given.pk}/remove/", take_form(client, given.pk)).status_code == 302
     assert list(ZoneManager.objects.values_list("user__username", "zone_id")) == [
         ("hana", "concert"),
         ("minsu", "other"),
@@ -99,14 +99,14 @@ def test_who_takes_from_themselves_is_shown_what_is_left(desk: Desk) -> None:
     mine = ZoneManager.objects.get()
     manager_set(actor=None, user=person("minsu"), role=Role.OWNER, zone_id="concert")
     assert "This is your own role." in page(client, "zones/concert/people/")
-    response = client.post(path, {"username": "hana", "role": "1", "is_sure": "yes"}, follow=True)
+    response = client.post(path, role_form(client, username="hana", role="1", is_sure="yes"), follow=True)
     assert (response.status_code, response.redirect_chain) == (200, [("/manage/zones/concert/", 302)])
     manager_set(actor=None, user=person("hana"), role=Role.OWNER, app="shop")
-    response = client.post(f"{path}{mine.pk}/remove/", follow=True)
+    response = client.post(f"{path}{mine.pk}/remove/", take_form(client, mine.pk), follow=True)
     assert (response.status_code, response.redirect_chain) == (200, [(path, 302)])
     last = manager_set(actor=None, user=person("hana"), role=Role.OWNER, zone_id="concert")
     ZoneManager.objects.filter(user=person("hana")).exclude(pk=last.pk).delete()
-    response = client.post(f"{path}{last.pk}/remove/", follow=True)
+    response = client.post(f"{path}{last.pk}/remove/", take_form(client, last.pk), follow=True)
     assert (response.status_code, response.redirect_chain) == (200, [("/manage/", 302)])
     assert "No zone is yours yet" in response.content.decode()
 

@@ -41,7 +41,7 @@ def test_a_role_is_given_changed_and_taken(client: Client, root: User, mina: Use
     assert (manager.user, manager.zone_id, manager.app, manager.role, manager.created_by) == (
         *(mina, "concert", None, Role.OPERATOR, root),
     )
-    assert client.post(f"{MANAGERS}{manager.pk}/change/", {"role": Role.VIEWER.value}).status_code == 302
+    assert client.post(f"{MANAGERS}{manager.pk}/change/", {"role": "1", "initial-role": "2"}).status_code == 302
     manager.refresh_from_db()
     assert manager.role == Role.VIEWER
     assert b"mina" in client.get(MANAGERS).content

@@ -14,7 +14,7 @@ from apps.waitingroom import role_services
 from apps.waitingroom.models import ChangeAction, Role, Zone, ZoneChange, ZoneManager
 from apps.waitingroom.role_services import LastOwner, manager_remove, manager_set
 from tests.analytics.house import at_once
-from tests.waitingroom.desks import Desk, fields_of, page, person, said
+from tests.waitingroom.desks import Desk, fields_of, page, person, role_form, said, take_form
 from tests.waitingroom.test_managers import tellings
 from tests.waitingroom.zones import zone_make
 
@@ -39,7 +39,7 @@ def test_lowering_ones_own_role_is_asked_about(desk: Desk) -> None:
     zone_make()
     client = desk(Role.OWNER)
     manager_set(actor=None, user=person("minsu"), role=Role.OWNER, zone_id="concert")
-    asked = client.post(PEOPLE, {"username": "hana", "role": "1", "why": "on leave"})
+    asked = client.post(PEOPLE, role_form(client, username="hana", role="1", why="on leave"))
     shown = asked.content.decode()
     assert (asked.status_code, given()) == (200, {"hana": Role.OWNER, "minsu": Role.OWNER})
     assert "This is your own role: Owner now, Viewer afterwards." in shown
@@ -57,11 +57,12 @@ def test_lowering_ones_own_role_is_asked_about(desk: Desk) -> None:
 def test_what_does_not_lower_ones_own_role_is_not_asked_about(desk: Desk) -> None:
     zone_make(app="shop")
     client = desk(Role.OWNER)
-    assert client.post(PEOPLE, {"username": "hana", "role": "3"}).status_code == 302
+    assert client.post(PEOPLE, role_form(client, username="hana", role="3")).status_code == 302
     noor = person("noor")
     manager_set(actor=None, user=noor, role=Role.OWNER, app="shop")
-    assert desk(None, "noor").post(PEOPLE, {"username": "noor", "role": "1"}).status_code == 302
-    assert client.post(PEOPLE, {"username": "noor", "role": "2"}).status_code == 302
+    hers = desk(None, "noor")
+    assert hers.post(PEOPLE, role_form(hers, username="noor", role="1")).status_code == 302
+    assert client.post(PEOPLE, role_form(client, username="noor", role="2")).status_code == 302
 
 
 def test_the_last_owner_stays_one(desk: Desk) -> None:
@@ -69,20 +70,20 @@ def test_the_last_owner_stays_one(desk: Desk) -> None:
     client = desk(Role.OWNER)
     hers = ZoneManager.objects.get()
     manager_set(actor=None, user=person("olga"), role=Role.OPERATOR, zone_id="concert")
-    refused = client.post(PEOPLE, {"username": "hana", "role": "2", "is_sure": "yes"})
+    refused = client.post(PEOPLE, role_form(client, username="hana", role="2", is_sure="yes"))
     assert (refused.status_code, LAST in refused.content.decode()) == (400, True)
-    refused = client.post(f"{PEOPLE}{hers.pk}/remove/")
-    assert (refused["Location"], said(refused)) == (PEOPLE, [LAST])
+    refused = client.post(f"{PEOPLE}{hers.pk}/remove/", take_form(client, hers.pk))
+    assert (refused.status_code, said(refused)) == (400, [LAST])
     assert given() == {"hana": Role.OWNER, "olga": Role.OPERATOR}
     assert len(role_notes()) == 2
     # Who cannot sign in looks after nothing.
     gone = manager_set(actor=None, user=person("gone"), role=Role.OWNER, zone_id="concert")
     User.objects.filter(pk=gone.user_id).update(is_active=False)
-    assert said(client.post(f"{PEOPLE}{hers.pk}/remove/"))[-1] == LAST
-    assert client.post(f"{PEOPLE}{gone.pk}/remove/").status_code == 302
+    assert said(client.post(f"{PEOPLE}{hers.pk}/remove/", take_form(client, hers.pk)))[-1] == LAST
+    assert client.post(f"{PEOPLE}{gone.pk}/remove/", take_form(client, gone.pk)).status_code == 302
     # The app's owner is the zone's as well.
     manager_set(actor=None, user=person("noor"), role=Role.OWNER, app="shop")
-    assert said(client.post(f"{PEOPLE}{hers.pk}/remove/"))[-1] == "The role is taken away."
+    assert said(client.post(f"{PEOPLE}{hers.pk}/remove/", take_form(client, hers.pk)))[-1] == "The role is taken away."
     assert given() == {"noor": Role.OWNER, "olga": Role.OPERATOR}
 
 
@@ -90,7 +91,7 @@ def test_who_runs_the_house_takes_the_last_owners_role(desk: Desk, client: Clien
     zone_make()
     desk(Role.OWNER)
     client.force_login(operator_ensure(username="boss", password="a long enough pass"))
-    assert client.post(PEOPLE, {"username": "hana", "role": "1"}).status_code == 302
+    assert client.post(PEOPLE, role_form(client, username="hana", role="1")).status_code == 302
     assert given() == {"hana": Role.VIEWER}
 
 
@@ -127,13 +128,13 @@ def test_a_role_is_given_and_taken_with_a_reason(desk: Desk) -> None:
     zone_make()
     client = desk(Role.OWNER)
     person("minsu")
-    assert client.post(PEOPLE, {"username": "minsu", "role": "2", "why": "the late shift"}).status_code == 302
+    assert client.post(PEOPLE, role_form(client, username="minsu", role="2", why="the late shift")).status_code == 302
     assert "“the late shift”" in page(client)
     his = ZoneManager.objects.get(user__username="minsu")
     form = re.search(rf'<form[^>]*people/{his.pk}/remove/".*?</form>', page(client, "zones/concert/people/"), re.S)
     assert form is not None
     sent = {**fields_of(form[0]), "why": "has left"}
-    assert set(sent) == {"why"}
+    assert set(sent) == {"role", "username", "why"}
     assert client.post(f"{PEOPLE}{his.pk}/remove/", sent).status_code == 302
     assert role_notes()[1:] == [
         ("hana", "concert", None, "operator", "the late shift"),

@@ -16,12 +16,13 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from apps.accounts.models import User
 
 from .. import role_services, services
 from ..changes import NotUndoable, change_of, change_undo
+from ..events import Closing
 from ..managers import (
     MOST_ZONES_OF_AN_APP,
     Action,
@@ -41,10 +42,11 @@ from ..models import Zone
 from .display import field_label
 from .forms import VersionedForm, blame
 from .gone import may_go
+from .sent import lead_back
 from .settings_forms import CreateForm, SettingsForm
 from .telling import hears_of_gates, say_done
-from .views import person
-from .zone_page import FORMS, zone_page
+from .views import number_of, person
+from .zone_page import FORMS, Tried, zone_page
 
 DONE: Mapping[str, Any] = {
     "rate": gettext_lazy("Entries a minute: changed."),
@@ -70,23 +72,27 @@ def app_is_full() -> str:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_go
 @hears_of_gates
 def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
     """One of the forms of a zone's page."""
     if what not in FORMS:
         raise Http404("no such action")
+    if request.method != "POST":
+        return lead_back(request, zone_id, page="manage:zone", action=Action.LOOK)
     kind, action = FORMS[what]
     zone, role = zone_for(person(request), zone_id, action)
     form = kind(request.POST, part=what)
     if not form.is_valid():
         return zone_page(request, zone, role, bound=form, status=400)
     try:
-        is_changed = _write(person(request), zone, what, form)
+        is_changed = _write(person(request), zone, what, form, may_close=is_sure(request))
     except services.Conflict as conflict:
         again = form.again(conflict.zone)
         return zone_page(request, conflict.zone, role, bound=again, conflict=conflict, status=409)
+    except Closing as closing:
+        return zone_page(request, zone, role, bound=form, closing=closing)
     except ValidationError as error:
         blame(form, error)
         return zone_page(request, Zone.objects.get(pk=zone.pk), role, bound=form, status=400)
@@ -97,7 +103,12 @@ def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
     return redirect("manage:zone", zone_id=zone.pk)
 
 
-def _write(actor: User, zone: Zone, what: str, form: VersionedForm) -> bool:
+def is_sure(request: HttpRequest) -> bool:
+    """Whether somebody says so who was asked."""
+    return "is_sure" in request.POST
+
+
+def _write(actor: User, zone: Zone, what: str, form: VersionedForm, *, may_close: bool = True) -> bool:
     """Whether anything was to be changed."""
     told = form.cleaned_data
     version, why = told["version"], told["why"]
@@ -105,16 +116,20 @@ def _write(actor: User, zone: Zone, what: str, form: VersionedForm) -> bool:
         services.zone_clear(actor=actor, zone_id=zone.pk, expected_version=version, typed=told["typed"], why=why)
         return True
     changes = form.told()
-    now = services.zone_update(actor=actor, zone_id=zone.pk, expected_version=version, why=why, **changes)
-    return bool(now.version != version)
+    _zone, note = services.zone_change(
+        actor=actor, zone_id=zone.pk, expected_version=version, why=why, changes=changes, may_close=may_close
+    )
+    return note is not None
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_go
 @hears_of_gates
 def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     """Take one change back; the version that the page showed comes with it."""
+    if request.method != "POST":
+        return lead_back(request, zone_id, page="manage:zone", action=Action.LOOK)
     zone, role = zone_for(person(request), zone_id, Action.MODE)
     change = change_of(zone.pk, change_id)
     if change is None:
@@ -125,16 +140,20 @@ def undo(request: HttpRequest, zone_id: str, change_id: int) -> HttpResponse:
     if change.after.get("app") == zone.app and not _has_room(person(request), zone, change.before.get("app", "")):
         messages.error(request, app_is_full())
         return redirect("manage:zone", zone_id=zone.pk)
-    version = request.POST.get("version", "")
+    version, why = number_of(request.POST.get("version", "")), request.POST.get("why", "")
     try:
         undone = change_undo(
             actor=person(request),
             change_id=change.pk,
-            expected_version=int(version) if version.isascii() and version.isdigit() else 0,
-            why=request.POST.get("why", ""),
+            expected_version=version or 0,
+            why=why,
+            may_close=is_sure(request),
         )
     except services.Conflict as conflict:
-        return zone_page(request, conflict.zone, role, conflict=conflict, status=409)
+        tried = Tried(change.pk, why)
+        return zone_page(request, conflict.zone, role, conflict=conflict, tried=tried, status=409)
+    except Closing as closing:
+        return zone_page(request, zone, role, closing=closing, tried=Tried(change.pk, why))
     except NotUndoable:
         messages.error(request, _("This cannot be undone."))
     except ValidationError as error:

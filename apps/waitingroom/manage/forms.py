@@ -4,7 +4,7 @@ what somebody touched is written, and of what somebody else changed meanwhile no
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -45,14 +45,14 @@ class MomentField(forms.DateTimeField):
         self.hidden_widget = _HiddenMoment
 
 
-class _Hidden(forms.HiddenInput):
+class Hidden(forms.HiddenInput):
     """What the page showed. Scripts renew it, and no browser puts back an older one when the page is loaded again."""
 
     def __init__(self) -> None:
         super().__init__(attrs={"autocomplete": "off"})
 
 
-class _HiddenMoment(_Hidden):
+class _HiddenMoment(Hidden):
     """What a moment's field showed, in the same form."""
 
     def format_value(self, value: Any) -> str | None:
@@ -92,7 +92,7 @@ def shows_what_it_held(field: forms.Field) -> None:
     """Have this field's form carry what the field held when it was shown."""
     field.show_hidden_initial = True
     if field.hidden_widget is forms.HiddenInput:
-        field.hidden_widget = _Hidden
+        field.hidden_widget = Hidden
 
 
 class VersionedForm(forms.Form):
@@ -101,7 +101,7 @@ class VersionedForm(forms.Form):
     # Fields that are not the zone's own.
     ABOUT: ClassVar[tuple[str, ...]] = ("version", "why")
 
-    version = forms.IntegerField(widget=_Hidden, min_value=1, max_value=rules.MAX_EXACT)
+    version = forms.IntegerField(widget=Hidden, min_value=1, max_value=rules.MAX_EXACT)
     why = why_field()
 
     def __init__(
@@ -188,6 +188,15 @@ class ModeForm(VersionedForm):
     def told(self) -> dict[str, Any]:
         """The mode, changed or not: a button says what is wanted, whatever the page showed."""
         return {"mode": self.cleaned_data["mode"]}
+
+
+class OneModeForm(ModeForm):
+    """The one mode that this part of the page sets."""
+
+    def __init__(self, *args: Any, part: str, **kwargs: Any) -> None:
+        super().__init__(*args, part=part, **kwargs)
+        field = cast(forms.ChoiceField, self.fields["mode"])
+        field.choices = [(ZoneMode(part), ZoneMode(part).label)]
 
 
 class BlockForm(VersionedForm):

@@ -1,19 +1,23 @@
 """What owners and staff type: a zone's other fields, a new zone, who manages it; and what of the past is asked for."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.accounts.models import User
+
 from .. import rules
-from ..manager_models import Role
+from ..manager_models import Role, ZoneManager
 from ..models import FailMode, Zone, ZoneMode
 from ..reports import LONGEST
-from .forms import CountField, MomentField, VersionedForm, shows_what_it_held, why_field
+from ..role_services import Seen
+from .forms import CountField, Hidden, MomentField, VersionedForm, shows_what_it_held, why_field
 
 
 def _app_of(known: forms.Field, apps: Sequence[str]) -> forms.ChoiceField:
@@ -122,7 +126,7 @@ class CreateForm(forms.Form):
 
 
 class ManagerForm(forms.Form):
-    """Somebody gets a role."""
+    """Somebody gets a role. It carries who had which when it was shown: of those nobody's is overwritten unseen."""
 
     username = forms.CharField(
         label=gettext_lazy("Username"),
@@ -133,6 +137,25 @@ class ManagerForm(forms.Form):
         label=gettext_lazy("Role"), choices=Role.choices, coerce=lambda value: Role(int(value)), initial=Role.OPERATOR
     )
     why = why_field()
+    shown = forms.CharField(widget=Hidden, required=False)
+
+    @classmethod
+    def of(cls, shown: Iterable[ZoneManager]) -> Self:
+        """The form beside these roles."""
+        return cls(initial={"shown": _roles_text(shown)})
+
+    def seen_of(self, user: User) -> Seen:
+        """What the page showed of this person; the form must be valid."""
+        roles = dict(re.findall(r"(\d+):(\d)", self.cleaned_data["shown"]))
+        return Seen(int(roles[str(user.pk)]) if str(user.pk) in roles else None)
+
+    def again(self, shown: Iterable[ZoneManager]) -> Self:
+        """The form once more after a conflict: what was typed, beside these roles."""
+        return type(self)({**{name: self.data[name] for name in self.data}, "shown": _roles_text(shown)})
+
+
+def _roles_text(shown: Iterable[ZoneManager]) -> str:
+    return ",".join(f"{one.user_id}:{one.role}" for one in shown)
 
 
 class SpanForm(forms.Form):

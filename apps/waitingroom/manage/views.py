@@ -37,6 +37,11 @@ def person(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
+def number_of(text: str) -> int | None:
+    """The number that an address or a form carries unseen; None if it is none that a database holds."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 # --- the wall -------------------------------------------------------------------------------------------------------
 
 
@@ -164,8 +169,7 @@ def preview_text(request: HttpRequest, zone_id: str) -> JsonResponse:
 def changes(request: HttpRequest, zone_id: str) -> HttpResponse:
     """What was done to the zone, page by page; ?part gives the list of the zone's page alone, for its script."""
     found, role = zone_for(person(request), zone_id)
-    before = request.GET.get("before", "")
-    before_id = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    before_id = number_of(request.GET.get("before", ""))
     is_part = "part" in request.GET
     limit = CHANGES_SHOWN if is_part else CHANGES_PER_PAGE
     listed = changes_of(found.pk, limit, None if is_part else before_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,7 +14,8 @@ from django.utils.translation import ngettext
 from apps.accounts.models import User
 
 from .. import reports
-from ..changes import changes_of, mode_change_of
+from ..changes import change_of, changes_of, mode_change_of
+from ..events import Closing
 from ..managers import Action, Role, may, may_give_roles, undoable
 from ..models import Zone, ZoneMode
 from ..outcomes import WAITING
@@ -23,6 +24,7 @@ from ..rules import MAX_PER_MINUTE, Mode
 from ..services import Conflict
 from ..templatetags.manage import figure, seconds, time_near
 from . import selectors
+from .closing import closing_words
 from .display import (
     health_words,
     is_over,
@@ -35,7 +37,7 @@ from .display import (
     percent_of,
     words_for_scripts,
 )
-from .forms import BlockForm, ClearForm, MessageForm, ModeForm, RateForm, ScheduleForm, VersionedForm
+from .forms import BlockForm, ClearForm, MessageForm, ModeForm, OneModeForm, RateForm, ScheduleForm, VersionedForm
 from .report_chart import Charts, charts_of
 from .selectors import Preview
 from .wall import ChangeTold, ZoneDetail
@@ -48,14 +50,21 @@ FORMS: Mapping[str, tuple[type[VersionedForm], Action]] = {
     "rate": (RateForm, Action.RATE),
     "mode": (ModeForm, Action.MODE),
     "block": (BlockForm, Action.MODE),
-    "bypass": (ModeForm, Action.MODE),
-    "observe": (ModeForm, Action.MODE),
+    "bypass": (OneModeForm, Action.MODE),
+    "observe": (OneModeForm, Action.MODE),
     "message": (MessageForm, Action.MESSAGE),
     "schedule": (ScheduleForm, Action.SCHEDULE),
     "clear": (ClearForm, Action.CLEAR),
 }
 # Modes that one click sets; the others ask first.
 CALM_MODES = (ZoneMode.OPEN, ZoneMode.QUEUE_ALL, ZoneMode.PAUSED)
+
+
+class Tried(NamedTuple):
+    """What was pressed in a list and not done: which one, and the reason that was typed beside it."""
+
+    number: int
+    why: str
 
 
 def zone_page(
@@ -65,10 +74,15 @@ def zone_page(
     *,
     bound: VersionedForm | None = None,
     conflict: Conflict | None = None,
+    closing: Closing | None = None,
+    tried: Tried | None = None,
     asked: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The zone's page; `bound` is a form that was refused, `conflict` why. `asked` is an N to look ahead at."""
+    """The zone's page; `bound` is a form that was refused, `conflict` or `closing` why.
+
+    `tried`: a change that was not undone. `asked`: an N to look ahead at.
+    """
     try:
         detail = selectors.zone_now(found.pk)
         is_away = detail.row.waiting is None
@@ -92,6 +106,9 @@ def zone_page(
             forms["rate"] = typed
     looked = ahead if per_minute == found.per_minute else selectors.preview(found.pk, per_minute, is_away=is_away)
     latest = changes_of(found.pk, CHANGES_SHOWN)
+    last_id = latest[-1].pk if len(latest) == CHANGES_SHOWN else None
+    if tried is not None and all(change.pk != tried.number for change in latest):
+        latest += [older for older in [change_of(found.pk, tried.number)] if older]
     mode_set = mode_change_of(found.pk)
     context = {
         "zone": found,
@@ -111,7 +128,9 @@ def zone_page(
         "can_act": may(role, Action.MODE),
         "changes": latest,
         "undoable": undoable(cast(User, request.user), found, role, latest),
-        "last_id": latest[-1].pk if len(latest) == CHANGES_SHOWN else None,
+        "last_id": last_id,
+        "closes": closing_words(closing.schedule) if closing and bound else "",
+        "tried": tried,
         "preview": preview_words(looked),
         "clears_at": ahead.clears_at if ahead.waiting else None,
         "loses": clear_words(ahead.waiting),

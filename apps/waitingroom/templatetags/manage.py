@@ -8,8 +8,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts.models import User
+from apps.waitingroom.changes import undo_closing
 from apps.waitingroom.manage import display
+from apps.waitingroom.manage.closing import closing_words
 from apps.waitingroom.manager_models import Role, ZoneChange
+from apps.waitingroom.models import Zone
 
 register = template.Library()
 # Less than a day: no time of day comes twice.
@@ -54,6 +57,13 @@ def time_near(value: datetime | None) -> str:
 def asks_first(change: ZoneChange) -> bool:
     """Whether undoing it would set a mode again that no single click sets."""
     return change.before.get("mode") in display.DANGEROUS_MODES
+
+
+@register.filter
+def closes(change: ZoneChange, zone: Zone) -> str:
+    """What undoing it would close, in words; empty if nothing."""
+    schedule = undo_closing(change, zone, timezone.now())
+    return closing_words(schedule) if schedule else ""
 
 
 @register.filter
