@@ -1,19 +1,18 @@
 """How the managers' pages show figures and changes."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts.models import User
+from apps.waitingroom.changes import undone_of
 from apps.waitingroom.manage import display
 from apps.waitingroom.manager_models import Role, ZoneChange
 
 register = template.Library()
-# Less than a day: no time of day comes twice.
-NEAR = timedelta(hours=20)
 
 
 @register.filter
@@ -45,15 +44,19 @@ def moment(value: datetime | int | None, form: str = "Y-m-d H:i") -> str:
 @register.filter
 def time_near(value: datetime | None) -> str:
     """A moment: the time of day, with the day if it is not near."""
-    if value is None:
-        return display.UNKNOWN
-    return moment(value, "H:i" if abs(value - timezone.now()) < NEAR else "Y-m-d H:i")
+    return display.UNKNOWN if value is None else display.time_words(value)
 
 
 @register.filter
 def asks_first(change: ZoneChange) -> bool:
     """Whether undoing it would set a mode again that no single click sets."""
     return change.before.get("mode") in display.DANGEROUS_MODES
+
+
+@register.filter
+def not_in_force(changes: Sequence[ZoneChange]) -> Collection[int]:
+    """Those of these changes that are undone, and were not redone."""
+    return undone_of(changes)
 
 
 @register.filter
