@@ -1,6 +1,6 @@
 """How the managers' pages show figures and changes."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django import template
@@ -54,12 +54,6 @@ def asks_first(change: ZoneChange) -> bool:
 
 
 @register.filter
-def not_in_force(changes: Sequence[ZoneChange]) -> Collection[int]:
-    """Those of these changes that are undone, and were not redone."""
-    return undone_of(changes)
-
-
-@register.filter
 def mode_name(value: str) -> str:
     """The name of a mode."""
     return display.mode_name(value)
@@ -99,3 +93,9 @@ def differences(value: ZoneChange) -> Iterator[display.Difference]:
 def change_title(value: ZoneChange) -> str:
     """What was done."""
     return display.change_title(value)
+
+
+@register.filter
+def not_in_force(changes: list[ZoneChange]) -> set[int]:
+    """Those of these changes that are undone, and were not redone."""
+    return undone_of(changes)
