@@ -25,16 +25,23 @@ MINUTE_MS = 60_000
 
 
 class Line:
-    """Every socket of a page; what the server says passes while `is_open`."""
+    """Every socket of a page; what the server says passes while `is_open`, with another role if there is one."""
 
     def __init__(self, manager: Person) -> None:
         self.sockets: list[WebSocketRoute] = []
         self.is_open = True
+        self.role = ""
         manager.context.route_web_socket(re.compile(r"/ws/manage/"), self._keep)
 
     def _keep(self, socket: WebSocketRoute) -> None:
         self.sockets.append(socket)
-        socket.connect_to_server().on_message(lambda text: socket.send(text) if self.is_open else None)
+        behind = socket.connect_to_server()
+
+        def pass_on(text: str | bytes) -> None:
+            if self.is_open:
+                socket.send(re.sub(r'"role":\d', f'"role":{self.role}', str(text)) if self.role else text)
+
+        behind.on_message(pass_on)
 
     def change_servers(self, page: Page) -> None:
         """The connection is lost, and the page has come back."""
@@ -125,6 +132,15 @@ def test_a_role_that_was_given_meanwhile_is_known_when_the_page_is_back(
     expect(form).to_have_count(1, timeout=SOON_MS)
     expect_live(page)
     expect(page.locator("[data-opening-now]")).to_have_text(f"opened {timezone.localtime(opened_at):%Y-%m-%d %H:%M}")
+    # From where the socket comes it is another one than from where the page does: they do not go on about it.
+    line.role = "1"
+    before = len(line.sockets)
+    line.change_servers(page)
+    for per_minute in (70, 80):
+        change(hana, per_minute=per_minute)
+        expect(page.locator("[data-figure=per_minute]")).to_have_text(str(per_minute), timeout=SOON_MS)
+        expect_live(page)
+    assert len(line.sockets) == before + 2
 
 
 def test_the_list_of_changes_asks_again_when_it_was_refused(
