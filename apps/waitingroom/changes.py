@@ -114,3 +114,21 @@ def _python(name: str, value: Any) -> Any:
     """The value of this field that the notes hold as JSON."""
     field: Any = Zone._meta.get_field(name)
     return field.to_python(value)
+
+
+def undone_of(changes: list[ZoneChange]) -> set[int]:
+    """Those of these changes, of one zone, that are undone and were not redone: what undid them was not undone itself.
+
+    One query, if what undid them is not among them.
+    """
+    listed = {change.pk: change for change in changes}
+    undone_by = {pk: change.undone_by_id for pk, change in listed.items() if change.undone_by_id is not None}
+    if not listed.keys() >= set(undone_by.values()):
+        first = listed[min(undone_by)]
+        later = ZoneChange.objects.filter(zone_id=first.zone_id, pk__gt=first.pk, undone_by__isnull=False)
+        undone_by |= dict(later.values_list("pk", "undone_by_id"))
+    undone: set[int] = set()
+    for pk in sorted(undone_by, reverse=True):  # what undoes is younger than what it undoes
+        if undone_by[pk] not in undone:
+            undone.add(pk)
+    return undone & listed.keys()

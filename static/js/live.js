@@ -27,9 +27,13 @@ let until = 0; // when the next attempt starts, while waiting
 let measuredAt = null; // when the figures on the page were true, by this computer's clock
 let skew = Infinity; // this clock minus the server's; the smallest seen carries the least network delay
 
-/** Show one state of the connection. `link` is what the styles know: connecting, live, stale, waiting, stopped. */
+/**
+ * Show one state of the connection. `link` is what the styles know: connecting, live, stale, waiting, stopped, ended; and
+ * `data-old`, that the figures are not of now. Knocking makes none new: what was old stays so.
+ */
 function show(link, text) {
   page.dataset.link = link;
+  if (link !== "connecting" || measuredAt) page.toggleAttribute("data-old", link !== "live" && link !== "ended");
   if (state.textContent !== text) state.textContent = text;
 }
 

@@ -8,6 +8,7 @@ const POINTER = matchMedia("(hover: hover)");
 export class ChangeList {
   #newest; // what tells the list that is shown from any other
   #pending = ""; // the same of the one that is to come; empty: none is
+  #isOwed = false; // it was asked for, and did not come
 
   /**
    * @param {HTMLElement} list
@@ -39,7 +40,7 @@ export class ChangeList {
       this.#pending = last === this.#newest ? "" : last;
     }
     const isHeld = this.#pending !== "" && this.#isInHand();
-    put(this.notice, isHeld ? this.newer : "");
+    put(this.notice, isHeld || this.#isOwed ? this.newer : "");
     if (this.#pending && !isHeld) this.#renew();
   }
 
@@ -60,17 +61,22 @@ export class ChangeList {
   async #renew() {
     const asked = this.#pending;
     this.#pending = "";
+    const text = await this.#fetched();
+    this.#isOwed = text === null;
+    if (text === null || this.#isInHand()) this.#pending ||= asked; // the next frame tries again
+    else {
+      this.list.innerHTML = text;
+      this.#newest = asked;
+    }
+  }
+
+  /** The list as HTML; null if the server cannot, or sends elsewhere, as it does who is signed out. */
+  async #fetched() {
     try {
-      const answer = await fetch(`${this.url}?part=1`);
-      if (!answer.ok) return;
-      const text = await answer.text();
-      if (this.#isInHand()) this.#pending ||= asked; // since it was asked for
-      else {
-        this.list.innerHTML = text;
-        this.#newest = asked;
-      }
+      const answer = await fetch(`${this.url}?part=1`, { redirect: "error" });
+      return answer.ok ? await answer.text() : null;
     } catch {
-      this.#pending ||= asked; // the next frame tries again
+      return null;
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The last 30 minutes of one line: people waiting as an area on the left scale; entries a minute, and N as steps, on the
- * right one. Whole minutes come from the record, seconds from the socket.
+ * right one. Whole minutes come from the record, seconds from the socket; where neither tells, the lines break.
  *
  * Colours come from the page's styles, so the chart follows the theme. uPlot is a plain script that the page loads before.
  */
@@ -14,12 +14,17 @@ const MINUTES = [1, 2, 5, 10].map((minutes) => minutes * 60);
 const WHOLE_STEPS = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
 // Below a second between two points nothing is to be seen.
 const LEAST_S = 0.8;
+// What the socket told so near to the end of a minute is finer than the record of it.
+const NEAR_S = 10;
+// Minutes of the record, and what the socket told before and after, are no further apart than a minute and NEAR_S.
+const GAP_S = 90;
 
 const each = (format) => (_, values) => values.map((value) => format(value));
 const css = (element, property) => getComputedStyle(element).getPropertyValue(property);
 
 export class Course {
   #points = []; // [epoch s, waiting, entering, N]
+  #drawn = []; // the same, with nulls where a line breaks
   #plot = null;
 
   /** @param {HTMLElement} figure holds `.plot`, `.axis`, `.rule` (styles to copy), a legend and `[data-reading]` */
@@ -32,7 +37,7 @@ export class Course {
   }
 
   /**
-   * Whole minutes of the record; what the socket told stays.
+   * Whole minutes of the record, those of a lost connection among them; what the socket told stays.
    *
    * @param {number[][]} history [epoch s at which a minute began, waiting, entries]
    * @param {number[][]} rates [epoch ms, N until then], newest first
@@ -40,13 +45,14 @@ export class Course {
    * @param {number} at epoch s on the clock that all of these times are of: the server's, not this browser's
    */
   load(history, rates, rate, at) {
-    const first = this.#points.find((point) => !point.ofRecord)?.[0] ?? at;
+    const told = this.#points.filter((point) => !point.ofRecord);
+    const isTold = (time) => told.some((point) => Math.abs(point[0] - time) < NEAR_S);
     const rateAt = (time) => rates.findLast(([changedAt]) => changedAt / 1000 > time)?.[1] ?? rate;
     const past = history
       .map(([minute, waiting, entries]) => [minute + 60, waiting, entries, rateAt(minute + 60)])
-      .filter(([time]) => time < first);
+      .filter(([time]) => time < at && !isTold(time));
     for (const point of past) point.ofRecord = true;
-    this.#points = [...past, ...this.#points.filter((point) => !point.ofRecord)];
+    this.#points = [...past, ...told].sort(([one], [other]) => one - other);
     this.draw();
   }
 
@@ -65,7 +71,8 @@ export class Course {
     if (this.#points.length < 2 || document.visibilityState !== "visible") return;
     this.figure.hidden = false;
     this.#plot ??= this.#build();
-    const columns = [0, 1, 2, 3].map((column) => this.#points.map((point) => point[column]));
+    this.#drawn = withBreaks(this.#points);
+    const columns = [0, 1, 2, 3].map((column) => this.#drawn.map((point) => point[column]));
     const to = columns[0].at(-1);
     const top = (values) => Math.max(4, Math.ceil(Math.max(...values) * HEADROOM));
     this.#plot.batch(() => {
@@ -135,11 +142,19 @@ export class Course {
 
   /** Say the point under the pointer in words. */
   #read(index) {
-    const point = this.#points[index ?? -1];
-    this.reading.textContent = point
+    const point = this.#drawn[index ?? -1];
+    this.reading.textContent = point && point[1] !== null
       ? `${timeOfDay(point[0] * 1000)} · ${number(point[1])} · ${number(point[2])} / ${number(point[3])}`
       : "";
   }
+}
+
+/** A straight line over minutes that nobody tells of would tell of them. */
+function withBreaks(points) {
+  return points.flatMap((point, index) => {
+    const before = points[index - 1]?.[0] ?? point[0];
+    return point[0] - before > GAP_S ? [[(before + point[0]) / 2, null, null, null], point] : [point];
+  });
 }
 
 function fade(plot, line) {

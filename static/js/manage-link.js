@@ -2,7 +2,7 @@
  * The connection of a managers' page: keeps it, and says what it is really doing.
  *
  * The texts are data attributes of `[data-state-box]`; `data-link` of the page is what the styles know: connecting, live,
- * stale, waiting, stopped.
+ * stale, waiting, stopped; and `data-old`, that its figures are not of now.
  */
 
 import { fill, number, since } from "./format.js";
@@ -13,7 +13,7 @@ const FORBIDDEN = 4403;
 
 /**
  * @param {object} options
- * @param {HTMLElement} options.page carries `data-link`
+ * @param {HTMLElement} options.page carries `data-link` and `data-old`
  * @param {string} options.path of the socket
  * @param {(frame: object) => void} options.onFrame
  * @param {boolean} [options.isOpenToAll] whether the page, unlike its socket, is there for those who may see nothing on it
@@ -23,12 +23,14 @@ export function follow({ page, path, onFrame, isOpenToAll = false }) {
   const texts = box.dataset;
   const state = box.querySelector("[data-state]");
   const fresh = box.querySelector("[data-fresh]");
-  let heardAt = null;
+  let heardAt = null; // when figures came last; a frame that has none makes them no younger
   let until = 0;
   let pings = 0;
 
   function show(link, text) {
     if (page.dataset.link !== link) page.dataset.link = link;
+    // Knocking makes no figure new: what was heard before is old by now, and what was old stays so.
+    if (link !== "connecting" || heardAt !== null) page.toggleAttribute("data-old", link !== "live");
     if (state.textContent !== text) state.textContent = text;
   }
 
@@ -72,9 +74,11 @@ export function follow({ page, path, onFrame, isOpenToAll = false }) {
     },
     onFrame(frame) {
       if (frame.type === "reconnect" || frame.type === "pong") return;
-      heardAt = Date.now();
       if (frame.type === "stale") show("stale", texts.stale);
-      else show("live", texts.live);
+      else if (frame.at) {
+        heardAt = Date.now();
+        show("live", texts.live);
+      }
       onFrame(frame);
       tick();
     },

@@ -78,6 +78,7 @@ function show(row, found) {
   put(found.where, [row.zone_id, row.app, row.screen].filter(Boolean).join(" · "));
   mark(card, "mode", row.mode);
   mark(card, "health", row.health);
+  mark(card, "outlook", row.state);
   card.toggleAttribute("data-over", row.entering_per_minute > row.per_minute);
   mark(found.tag, "mode", row.mode);
   put(found.tag, config.modes[row.mode]);

@@ -23,7 +23,9 @@ export const seconds = (value) => (value === null ? UNKNOWN : duration(value));
 export function healthWords(row) {
   if (row.health !== "ok") return config.health[row.health];
   if (row.mode === "bypass" || row.mode === "observe") return config.free;
-  return config.states[row.state] ?? (row.waiting ? config.moves : config.empty);
+  const words = config.states[row.state];
+  if (words === undefined) return row.waiting ? config.moves : config.empty;
+  return words.includes("{time}") ? fill(words, { time: timeAt(row.opens_at_ms) }) : words;
 }
 
 /** How much of N entered in the last minute, as an SVG length. */
@@ -34,13 +36,15 @@ export function share(row) {
 
 export const of = (perMinute) => fill(config.of, { n: number(perMinute) });
 
-/** Epoch ms -> "14:32", with the day if it is not near, in the time zone of the site. */
-export function timeAt(ms) {
-  const isNear = Math.abs(ms - Date.now()) < NEAR_MS;
-  return isNear ? clock(ms) : `${day(ms)} ${clock(ms)}`;
-}
-
 export const timeOfDay = clockOf("en-GB", { timeStyle: "medium" });
+
+const dayed = (told) => (ms) => (Math.abs(ms - Date.now()) < NEAR_MS ? told(ms) : `${day(ms)} ${told(ms)}`);
+
+/** Epoch ms -> "14:32", with the day if it is not near, in the time zone of the site. */
+export const timeAt = dayed(clock);
+
+/** The same to the second: "14:32:07". */
+export const momentAt = dayed(timeOfDay);
 
 /** Change what differs, and only that. */
 export function put(element, text) {

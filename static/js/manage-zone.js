@@ -10,7 +10,7 @@ import { ChangeList } from "./manage-changes.js";
 import { Course } from "./manage-chart.js";
 import { follow } from "./manage-link.js";
 import { Preview } from "./manage-preview.js";
-import { config, figure, healthWords, mark, put, seconds, share, timeAt, timeOfDay } from "./manage-words.js";
+import { config, figure, healthWords, mark, momentAt, put, seconds, share, timeAt, timeOfDay } from "./manage-words.js";
 import { fill } from "./format.js";
 
 const SEEN_AFTER_MS = 1_500;
@@ -91,6 +91,7 @@ function told(frame) {
   } else course.draw();
   if (frame.version !== shown) changed(frame);
   if (frame.changes) nameWho(frame);
+  showNews();
   showMode(frame.mode);
 }
 
@@ -116,8 +117,12 @@ function showForms(frame) {
   showLoss(frame.waiting);
   const [first, second] = korean ? [frame.message_ko, frame.message] : [frame.message, frame.message_ko];
   if (find("message-now")) put(find("message-now"), first || second || config.none);
-  const opens = frame.opens_at_ms === null ? config.none : fill(config.opens, { time: parts.format(frame.opens_at_ms) });
-  if (find("opening-now")) put(find("opening-now"), opens);
+  if (find("opening-now")) put(find("opening-now"), openingWords(frame));
+}
+
+function openingWords({ opens_at_ms: opensAt, at }) {
+  if (opensAt === null) return config.none;
+  return fill(opensAt > at ? config.opens : config.opened, { time: parts.format(opensAt) });
 }
 
 /** @param {number | null} waiting null: nobody knows */
@@ -152,20 +157,31 @@ function showGates(gates) {
   });
 }
 
+let news = null; // the change that the notice tells of
+
 /** The zone has another version: say so, and let forms that nobody touched follow it. */
 function changed(frame) {
   shown = frame.version;
-  const notice = find("changed");
-  notice.hidden = false;
-  put(notice.firstElementChild, config.changed);
+  news = { at: frame.changed_ms, name: "" };
   setTimeout(() => forms.forEach((form) => isTouched(form) || renew(form, frame)), SEEN_AFTER_MS);
 }
 
 /** Who made it what it is now, once that is known: a note of before is another's. */
 function nameWho({ version, changes }) {
   const who = changes.find((change) => change.version === version && change.action !== "role")?.who;
-  if (who && version === shown) put(find("changed").firstElementChild, fill(config.changedBy, { name: who }));
+  if (who && news && version === shown) news.name = who;
 }
+
+/** Said anew once a second: on a page that is open for days, the time alone would be of the wrong day. */
+function showNews() {
+  if (!news) return;
+  const notice = find("changed");
+  notice.hidden = false;
+  const text = news.name ? config.changedBy : config.changed;
+  put(notice.firstElementChild, fill(text, { name: news.name, time: momentAt(news.at) }));
+}
+
+setInterval(showNews, 1_000);
 
 function isTouched(form) {
   return form.dataset.touched !== undefined;
@@ -258,12 +274,23 @@ for (const button of page.querySelectorAll("[data-copy]")) {
   });
 }
 
+// Where the page and its socket come from different addresses they may never agree: that is asked about once.
+const roleAsked = `manage-role:${config.zone}`;
+
+/** What the page offers is another thing with another role; what was typed is not thrown away for it. */
+function toldRole(role) {
+  if (role === config.role) sessionStorage.removeItem(roleAsked);
+  else if (!forms.some(isTouched) && sessionStorage.getItem(roleAsked) !== String(role)) {
+    sessionStorage.setItem(roleAsked, role);
+    location.reload();
+  }
+}
+
 follow({
   page,
   path: `/ws/manage/zones/${encodeURIComponent(config.zone)}/`,
   onFrame(frame) {
-    // What the page offers is another thing then; what was typed is not thrown away for it.
-    if (frame.type === "role" && frame.role !== config.role && !forms.some(isTouched)) location.reload();
+    if (frame.role !== undefined) toldRole(frame.role);
     if (frame.type === "stale") showLoss(null);
     if (frame.type !== "zone") return;
     const isLate = isOlder(frame);

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -19,6 +19,8 @@ from ..models import FailMode, Zone, ZoneMode
 from .wall import WallRow
 
 UNKNOWN = "—"
+# Less than a day: no time of day comes twice.
+NEAR = timedelta(hours=20)
 
 HEALTH: Mapping[str, Any] = {
     "lost": gettext_lazy("Redis lost the line; gates are putting it back"),
@@ -32,8 +34,8 @@ HEALTH: Mapping[str, Any] = {
 STATES: Mapping[str, Any] = {
     "paused": gettext_lazy("Stands still: paused"),
     "blocked": gettext_lazy("Closed: nobody gets in line"),
-    "before": gettext_lazy("Not open yet"),
-    "prequeue": gettext_lazy("Gathering for the draw"),
+    "before": gettext_lazy("Not open yet: opens {time}"),
+    "prequeue": gettext_lazy("Gathering for the draw: opens {time}"),
 }
 MOVES = gettext_lazy("The line moves")
 EMPTY = gettext_lazy("Nobody waits")
@@ -107,9 +109,22 @@ def opens() -> str:
     return _("opens {time}")
 
 
+def opened() -> str:
+    """The same about an opening that was."""
+    return _("opened {time}")
+
+
 def opening_words(opens_at: datetime | None) -> str:
-    """When doors open."""
-    return none() if opens_at is None else opens().format(time=value_words("opens_at", opens_at))
+    """When doors open, or opened."""
+    if opens_at is None:
+        return none()
+    return (opens() if opens_at > timezone.now() else opened()).format(time=value_words("opens_at", opens_at))
+
+
+def time_words(value: datetime) -> str:
+    """A moment: the time of day, with the day if it is not near."""
+    is_near = abs(value - timezone.now()) < NEAR
+    return date_format(timezone.localtime(value), "H:i" if is_near else "Y-m-d H:i")
 
 
 def health_words(row: WallRow) -> str:
@@ -118,7 +133,10 @@ def health_words(row: WallRow) -> str:
         return str(HEALTH[row.health])
     if row.mode in (ZoneMode.BYPASS, ZoneMode.OBSERVE):
         return str(FREE)
-    return str(STATES.get(row.state) or (MOVES if row.waiting else EMPTY))
+    words = str(STATES.get(row.state) or (MOVES if row.waiting else EMPTY))
+    if row.opens_at_ms is None:
+        return words
+    return words.format(time=time_words(datetime.fromtimestamp(row.opens_at_ms / 1000, tz=UTC)))
 
 
 def words_for_scripts() -> dict[str, Any]:

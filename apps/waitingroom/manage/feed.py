@@ -24,6 +24,7 @@ from apps.realtime.outbox import Message
 
 from .. import store
 from ..board_store import Board, board_look, board_read
+from ..managers import Role
 from ..metrics import LOOP_FAILURES
 from . import frames
 from .past import WatchedPast
@@ -184,16 +185,17 @@ class Feed:
                 changed.add(zone_id)
             if number % ROWS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        groups: defaultdict[tuple[Any, bool], list[Seat]] = defaultdict(list)
+        groups: defaultdict[tuple[Any, bool, Role | None], list[Seat]] = defaultdict(list)
         for seat in self._seats:
             if seat.outbox.is_slow:
                 seat.is_greeted = False  # it misses this one, so the next is to be whole
             else:
-                groups[seat.zone_id or seat.zones, is_whole or not seat.is_greeted].append(seat)
+                whole = is_whole or not seat.is_greeted
+                groups[seat.zone_id or seat.zones, whole, seat.role if whole else None].append(seat)
         parts = {zone_id: self._past_changes(zone_id) for zone_id in self.reading.pasts}
-        for (shown, whole), seats in groups.items():
+        for (shown, whole, role), seats in groups.items():
             if isinstance(shown, str):
-                text = self._zone_frame(shown, facts, parts.get(shown, {}), whole=whole)
+                text = self._zone_frame(shown, facts, parts.get(shown, {}), whole=whole, role=role)
             else:
                 rows = [self._told[zone_id] for zone_id in (shown if whole else changed & shown) & self._told.keys()]
                 text = frames.wall(rows, gone & shown, at=self._read_ms, gates=self._gates, whole=whole)
@@ -213,7 +215,7 @@ class Feed:
         return {name: text for name, text in now.items() if before.get(name) != text}
 
     def _zone_frame(
-        self, zone_id: str, facts: Mapping[str, ZoneFacts], parts: dict[str, str], *, whole: bool
+        self, zone_id: str, facts: Mapping[str, ZoneFacts], parts: dict[str, str], *, whole: bool, role: Role | None
     ) -> str | None:
         """None while a page that has just come would be sent half of it. `facts` are those that rows were made of."""
         board = self._board
@@ -221,7 +223,8 @@ class Feed:
         if zone_id not in facts or board is None or (whole and not parts):
             return None
         bearing, row = board.lines.get(zone_id), self._told[zone_id]
-        return frames.zone(facts[zone_id], bearing, row, parts, at=self._read_ms, gates=self._gates, whole=whole)
+        at, gates = self._read_ms, self._gates
+        return frames.zone(facts[zone_id], bearing, row, parts, at=at, gates=gates, whole=whole, role=role)
 
     async def _say_stale(self) -> None:
         seats = [seat for seat in self._seats if not self._is_stale or not seat.is_greeted]

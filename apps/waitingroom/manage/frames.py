@@ -15,18 +15,31 @@ def wall(rows: Iterable[str], gone: Iterable[str], *, at: int, gates: int, whole
 
 
 def zone(
-    facts: ZoneFacts, bearing: Bearing | None, row: str, parts: Mapping[str, str], *, at: int, gates: int, whole: bool
+    facts: ZoneFacts,
+    bearing: Bearing | None,
+    row: str,
+    parts: Mapping[str, str],
+    *,
+    at: int,
+    gates: int,
+    whole: bool,
+    role: int | None = None,
 ) -> str:
-    """One zone: its row, what its page shows besides, and parts of its past; row and parts are JSON already."""
+    """One zone: its row, what its page shows besides, and parts of its past; row and parts are JSON already.
+
+    A `whole` one tells the role of those whom it is for.
+    """
     own = {
+        "changed_ms": facts.changed_ms,
         "message": facts.message,
         "message_ko": facts.message_ko,
         "prequeue_from_ms": facts.prequeue_from_ms,
         "called": 0 if bearing is None else bearing.called,
     }
     past = "".join(f',"{name}":{text}' for name, text in parts.items())
+    theirs = f'"role":{role:d},' if whole and role is not None else ""
     return (
-        f'{{"type":"zone","at":{at},"whole":{_json(whole)},"gates_alive":{gates},'
+        f'{{"type":"zone","at":{at},"whole":{_json(whole)},{theirs}"gates_alive":{gates},'
         f"{row[1:-1]},{encode(own)[1:-1]}{past}}}"
     )
 

@@ -63,6 +63,7 @@ class Card:
     wait: str = ""
     health: str = "ok"
     health_words: str = ""
+    state: str = ""
 
 
 # What the page's script makes a card of for a zone that comes while the page is open.
@@ -130,6 +131,7 @@ def _cards(rows: Iterable[WallRow]) -> list[Card]:
             wait=seconds(row.longest_wait_s),
             health=row.health,
             health_words=health_words(row),
+            state=row.state,
         )
         for row in rows
     ]

@@ -1,22 +1,20 @@
 """How the managers' pages show figures and changes."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.accounts.models import User
-from apps.waitingroom.changes import undo_closing
+from apps.waitingroom.changes import undo_closing, undone_of
 from apps.waitingroom.manage import display
 from apps.waitingroom.manage.closing import closing_words
 from apps.waitingroom.manager_models import Role, ZoneChange
 from apps.waitingroom.models import Zone
 
 register = template.Library()
-# Less than a day: no time of day comes twice.
-NEAR = timedelta(hours=20)
 
 
 @register.filter
@@ -48,9 +46,7 @@ def moment(value: datetime | int | None, form: str = "Y-m-d H:i") -> str:
 @register.filter
 def time_near(value: datetime | None) -> str:
     """A moment: the time of day, with the day if it is not near."""
-    if value is None:
-        return display.UNKNOWN
-    return moment(value, "H:i" if abs(value - timezone.now()) < NEAR else "Y-m-d H:i")
+    return display.UNKNOWN if value is None else display.time_words(value)
 
 
 @register.filter
@@ -106,3 +102,9 @@ def differences(value: ZoneChange) -> Iterator[display.Difference]:
 def change_title(value: ZoneChange) -> str:
     """What was done."""
     return display.change_title(value)
+
+
+@register.filter
+def not_in_force(changes: list[ZoneChange]) -> set[int]:
+    """Those of these changes that are undone, and were not redone."""
+    return undone_of(changes)
