@@ -105,12 +105,17 @@ def _moment(minute: int) -> datetime:
     return datetime.fromtimestamp(0, tz=UTC) + timedelta(minutes=minute)
 
 
+def kept_from(now: datetime) -> datetime | None:
+    """The moment before which minutes are forgotten; None if all are kept."""
+    days = settings.ZONE_STATISTICS_KEPT_DAYS
+    return now - timedelta(days=days) if days else None
+
+
 def statistics_forget(*, now: datetime) -> int:
     """Delete minutes older than ZONE_STATISTICS_KEPT_DAYS, oldest first; how many rows. 0 days: none."""
-    if not settings.ZONE_STATISTICS_KEPT_DAYS:
+    if (first := kept_from(now)) is None:
         return 0
-    kept_from = now - timedelta(days=settings.ZONE_STATISTICS_KEPT_DAYS)
-    old = ZoneStatistic.objects.filter(minute__lt=kept_from)
+    old = ZoneStatistic.objects.filter(minute__lt=first)
     gone = 0
     while True:
         moments = old.order_by("minute").values_list("minute", flat=True)
