@@ -55,7 +55,7 @@ def openings_of(*, zone_id: str, now: datetime) -> list[Opening]:
     changes = list(latest_notes_of(zone_id).filter(scheduled)[: OPENINGS_READ + 1])[::-1]
     found: list[Opening] = []
     opens_at = prequeue_from = planned_at = None
-    for change, following in zip(changes, [*changes[1:], None], strict=True):
+    for change, following in zip(changes, [*changes, None][1:], strict=True):
         opens_at = _moment(change.after.get("opens_at", opens_at))
         prequeue_from = _moment(change.after.get("prequeue_from", prequeue_from))
         if opens_at is None or opens_at <= change.at:
