@@ -18,7 +18,7 @@ from apps.realtime.slicing import slices
 
 from . import store
 from .audit import notes_of
-from .models import ChangeAction, Zone, ZoneStatistic
+from .models import ChangeAction, Zone, ZoneGap, ZoneStatistic
 from .selectors import PIPELINE
 from .statistics import KEPT_MINUTES, QUANTILES, kept_from, wait_quantile
 
@@ -139,6 +139,9 @@ def minutes_of(*, zone_id: str, start: datetime, end: datetime, now: datetime) -
         first_kept = whole(first_kept) + MINUTE
         cannot_tell(start, first_kept, "forgotten")
         start = max(start, first_kept)
+    gaps = ZoneGap.objects.filter(zone_id=zone_id, lost_from__lt=end, lost_to__gt=start).order_by("lost_from")
+    for gap in gaps:
+        cannot_tell(gap.lost_from, gap.lost_to, "lost")
     cannot_tell(written, first_read, "lost")
     rows = ZoneStatistic.objects.filter(zone_id=zone_id, minute__gte=start, minute__lt=end).order_by("minute")
     found = {row.minute: _written(row) for row in rows}
