@@ -235,8 +235,8 @@ class ZoneStatistic(models.Model):
 
 
 class ZoneGap(models.Model):
-    """Minutes of a zone that ZoneStatistic lacks for good: from `lost_from` until before `lost_to` no job wrote them while
-    Redis had them. What happened in them nobody knows."""
+    """Minutes of a zone that ZoneStatistic lacks for good, from `lost_from` until before `lost_to`: no job wrote them
+    while Redis had them, and nobody knows what happened."""
 
     pk = models.CompositePrimaryKey("zone_id", "lost_from")
     zone_id = models.CharField(_("zone"), max_length=64)

@@ -55,8 +55,8 @@ def statistics_write(*, now: datetime) -> int:
     """Write every closed minute since the last that was written; how many rows. A repeat changes nothing.
 
     The last one written is read once more: it may have been read a moment too early. Counts only grow, so what Redis
-    lost meanwhile is not lost here. A minute in which nothing happened has no row. Those that Redis forgot before any run
-    came to them are noted as a gap.
+    lost meanwhile is not lost here. A minute in which nothing happened has no row. What Redis forgot before any run
+    came to it is noted as a gap.
     """
     last_closed = (int(now.timestamp()) - SETTLED_AFTER_S) // 60 - 1
     first_kept = last_closed - KEPT_MINUTES + 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.waitingroom import past_events, reports
+from apps.waitingroom import report_events, reports
 from apps.waitingroom.manage.report_chart import LEFT, RIGHT, WIDTH, chart_of
 from apps.waitingroom.models import Zone
 from apps.waitingroom.reports import Report, Told, Unknown, Why, report_csv, report_make
@@ -92,11 +92,11 @@ class TestReading:
         for number in range(6):
             happened(zone, number, joins=7)
         statistics_write(now=at(6.1))
-        opening = past_events.Opening(at(0), at(0))
-        event, made = past_events.event_report(zone_id=zone.pk, opening=opening, now=at(40))
+        opening = report_events.Opening(at(0), at(0))
+        event, made = report_events.event_report(zone_id=zone.pk, opening=opening, now=at(40))
         assert (event.end, event.is_over, spans(made)) == (at(6), True, [])
         away.stop()
-        event, made = past_events.event_report(zone_id=zone.pk, opening=opening, now=at(40))
+        event, made = report_events.event_report(zone_id=zone.pk, opening=opening, now=at(40))
         assert (event.end, event.is_over, made.arrivals) == (at(41), False, 42)
         assert spans(made) == [(at(6), at(41), "unread")]
 

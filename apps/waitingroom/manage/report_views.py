@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts import throttle
 
-from .. import past_events, reports
+from .. import report_events, reports
 from ..managers import zone_for
 from .forms import MOMENT
 from .report_chart import charts_of
@@ -33,7 +33,7 @@ class Asked:
 
     start: datetime
     end: datetime
-    opening: past_events.Opening | None = None
+    opening: report_events.Opening | None = None
     form: SpanForm | None = None  # what was typed
 
     @property
@@ -43,7 +43,7 @@ class Asked:
         return " ".join(str(error) for found in errors.values() for error in found)
 
 
-def _asked(request: HttpRequest, openings: list[past_events.Opening], now: datetime) -> Asked | None:
+def _asked(request: HttpRequest, openings: list[report_events.Opening], now: datetime) -> Asked | None:
     """What is asked about: a span that was typed, a chosen event, the last one, or the hour until now.
 
     None if there is no such event. Of a span that cannot be the last event is told.
@@ -65,16 +65,16 @@ def _asked(request: HttpRequest, openings: list[past_events.Opening], now: datet
     return Asked(end - timedelta(hours=1), end, form=form)
 
 
-def _name_of(opening: past_events.Opening) -> str:
+def _name_of(opening: report_events.Opening) -> str:
     """The event as addresses have it."""
     return str(int(opening.opens_at.timestamp()))
 
 
-def _made(zone_id: str, asked: Asked, now: datetime) -> tuple[reports.Report, past_events.Event | None]:
+def _made(zone_id: str, asked: Asked, now: datetime) -> tuple[reports.Report, report_events.Event | None]:
     """The report, its times in the time zone of this site."""
     if asked.opening is not None:
         opening = replace(asked.opening, start=timezone.localtime(asked.opening.start))
-        event, made = past_events.event_report(zone_id=zone_id, opening=opening, now=now)
+        event, made = report_events.event_report(zone_id=zone_id, opening=opening, now=now)
         return replace(made, end=timezone.localtime(made.end)), event
     start, end = timezone.localtime(asked.start), timezone.localtime(asked.end)
     return reports.report(zone_id=zone_id, start=start, end=end, now=now), None
@@ -103,7 +103,7 @@ def report(request: HttpRequest, zone_id: str) -> HttpResponse:
     """What happened in a span of time, on a page that prints well."""
     found, _role = zone_for(person(request), zone_id)
     now = timezone.now()
-    openings = past_events.openings_of(zone_id=found.pk, now=now)
+    openings = report_events.openings_of(zone_id=found.pk, now=now)
     asked = _asked(request, openings, now)
     context = {
         "zone": found,
@@ -142,7 +142,7 @@ def report_file(request: HttpRequest, zone_id: str) -> HttpResponse:
     """
     found, _role = zone_for(person(request), zone_id)
     now = timezone.now()
-    asked = _asked(request, past_events.openings_of(zone_id=found.pk, now=now), now)
+    asked = _asked(request, report_events.openings_of(zone_id=found.pk, now=now), now)
     if asked is None or asked.problems:
         text = no_event() if asked is None else asked.problems
         return HttpResponse(text, content_type="text/plain; charset=utf-8", status=404 if asked is None else 400)

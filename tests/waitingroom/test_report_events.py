@@ -8,9 +8,9 @@ from django.conf import LazySettings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.waitingroom import past_events
+from apps.waitingroom import report_events
 from apps.waitingroom.models import ChangeAction, ZoneChange
-from apps.waitingroom.past_events import LONGEST_EVENT, Event, Opening, event_end
+from apps.waitingroom.report_events import LONGEST_EVENT, Event, Opening, event_end
 from apps.waitingroom.reports import LONGEST, Minute, Unknown
 from apps.waitingroom.statistics import statistics_write
 from tests.waitingroom.past import NOON, at, happened, minute_of, zone_of_old
@@ -144,7 +144,7 @@ class TestOpenings:
         ZoneChange.objects.filter(pk=change.pk).update(at=at(number))
 
     def found(self, now: float) -> list[Opening]:
-        return past_events.openings_of(zone_id="concert", now=at(now))
+        return report_events.openings_of(zone_id="concert", now=at(now))
 
     def test_moved_and_cancelled_openings_are_none(self) -> None:
         self.note(0, opens_at=at(100), prequeue_from=at(90))
@@ -194,7 +194,7 @@ class TestOpenings:
         zone = zone_of_old()
         for number in range(2, 20):
             happened(zone, number, joins=1, waiting=19 - number)
-        event, made = past_events.event_report(zone_id=zone.pk, opening=Opening(at(-10), at(2)), now=at(40))
+        event, made = report_events.event_report(zone_id=zone.pk, opening=Opening(at(-10), at(2)), now=at(40))
         assert event == Event(start=at(-10), opens_at=at(2), end=at(20), is_over=True)
         assert (made.start, made.end, made.arrivals, made.peak) == (at(-10), at(20), 18, 17)
 
@@ -208,7 +208,7 @@ class TestOpenings:
         happened(zone, 110, entries=5)
         statistics_write(now=at(100.1))
         reports = [
-            past_events.event_report(zone_id=zone.pk, opening=opening, now=at(126)) for opening in self.found(126)
+            report_events.event_report(zone_id=zone.pk, opening=opening, now=at(126)) for opening in self.found(126)
         ]
         assert [(event.start, event.opens_at, event.end, event.is_over) for event, _made in reports] == [
             (at(45), at(60), at(111), True),
