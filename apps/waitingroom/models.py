@@ -232,3 +232,21 @@ class ZoneStatistic(models.Model):
 
     def __str__(self) -> str:
         return f"zone {self.zone_id} at {self.minute:%Y-%m-%d %H:%M}: {self.entries} entries"
+
+
+class ZoneGap(models.Model):
+    """Minutes of a zone that ZoneStatistic lacks for good, from `lost_from` until before `lost_to`: no job wrote them
+    while Redis had them, and nobody knows what happened."""
+
+    pk = models.CompositePrimaryKey("zone_id", "lost_from")
+    zone_id = models.CharField(_("zone"), max_length=64)
+    lost_from = models.DateTimeField(_("From"))
+    lost_to = models.DateTimeField(_("To"))
+
+    class Meta:
+        db_table = "zone_gaps"
+        verbose_name = _("gap in zone statistics")
+        verbose_name_plural = _("gaps in zone statistics")
+
+    def __str__(self) -> str:
+        return f"zone {self.zone_id} from {self.lost_from:%Y-%m-%d %H:%M} to {self.lost_to:%Y-%m-%d %H:%M}: lost"

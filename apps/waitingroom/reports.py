@@ -1,37 +1,30 @@
-"""What happened at a zone over a span of time: an event that was scheduled, or any span that somebody asks about.
+"""What happened at a zone over a span of time.
 
-Minutes come from zone_statistics; the last ones, which no job has written yet, from Redis. Waits of a span are counted
-from the minutes' own histograms, never averaged from their quantiles.
+Minutes come from zone_statistics; the last ones, which no job has written yet, from Redis. A minute of which neither
+tells is one in which nothing happened, unless nobody can know: those are named. Waits of a span are counted from the
+minutes' own histograms, never averaged from their quantiles.
 """
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from django.db.models import Q
+from typing import Any, Literal
 
 from apps.realtime import redis
 from apps.realtime.slicing import slices
 
 from . import store
-from .audit import latest_notes_of
-from .models import Zone, ZoneStatistic
+from .audit import notes_of
+from .models import ChangeAction, Zone, ZoneGap, ZoneStatistic
 from .selectors import PIPELINE
-from .statistics import KEPT_MINUTES, QUANTILES, wait_quantile
+from .statistics import KEPT_MINUTES, QUANTILES, kept_from, wait_quantile
 
 MINUTE = timedelta(minutes=1)
 # A minute a row: a week is ten thousand of them.
 LONGEST = timedelta(days=7)
-# An event is over when its line has been empty for so long, at the latest a day after it opened.
-QUIET = timedelta(minutes=15)
-LONGEST_EVENT = timedelta(hours=24)
-# Openings found in a zone's past, and how many changes of its schedule are read for them.
-OPENINGS_SHOWN = 10
-OPENINGS_READ = 200
 COLUMNS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting")
 
 
@@ -54,12 +47,34 @@ class Minute:
     wait_p99: int | None = None
 
 
+Why = Literal["forgotten", "lost", "unread"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Minutes from `start` until before `end` of which nobody can tell, and why: `forgotten`, as they are too old;
+    `lost`, as no job wrote them while Redis had them; `unread`, as Redis, which has them, is away."""
+
+    start: datetime
+    end: datetime
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The minutes of a span in which something happened, and those of which nobody can tell, both oldest first."""
+
+    minutes: Sequence[Minute]
+    unknown: Sequence[Unknown] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A zone from `start` until before `end`, both whole minutes; `minutes` are those in which something happened.
 
-    `waits` are the seconds within which half, nine in ten and 99 in 100 of those who entered had entered; None if
-    nobody did. `abandoned` left of their own accord or fell silent.
+    Sums are of what is known; of the minutes in `unknown` nobody can tell. `waits` are the seconds within which half,
+    nine in ten and 99 in 100 of those who entered had entered; None if nobody did. `abandoned` left of their own accord
+    or fell silent.
     """
 
     start: datetime
@@ -76,6 +91,17 @@ class Report:
     peak_at: datetime | None
     fastest: int  # entries of the fullest minute
     fastest_at: datetime | None
+    unknown: Sequence[Unknown] = ()
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing at all of it is known, so that no zero is one."""
+        known_from = self.start
+        for one in self.unknown:
+            if one.start <= known_from:
+                known_from = max(known_from, one.end)
+        is_all = known_from >= self.end or any(one.why == "unread" and one.end == known_from for one in self.unknown)
+        return is_all and not self.minutes
 
     @property
     def abandoned(self) -> int:
@@ -88,43 +114,45 @@ class Report:
         return round(100 * self.abandoned / self.arrivals, 1) if self.arrivals else None
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A scheduled opening that has come: when its pre-queue began, or else doors opened."""
+def minutes_of(*, zone_id: str, start: datetime, end: datetime, now: datetime) -> Told:
+    """The minutes from `start` until before `end` in which something happened, and those of which nobody can tell.
 
-    start: datetime
-    opens_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An opening and what came of it, whole minutes: the span to report on, and whether it is over."""
-
-    start: datetime
-    opens_at: datetime
-    end: datetime
-    is_over: bool
-
-
-def minutes_of(*, zone_id: str, start: datetime, end: datetime, now: datetime) -> list[Minute]:
-    """The minutes from `start` until before `end` in which something happened, oldest first.
-
-    From the one on in which the zone was made: what was before was another's, under the same id. Without the youngest
-    ones while Redis is away.
+    From the one on in which the zone was made: what was before was another's, under the same id.
     """
     zone = Zone.objects.filter(pk=zone_id).values_list("created_at", "counted_to").first()
     made, counted_to = zone or (None, None)
     if made is not None:
-        start = max(start, _whole(made))
+        start = max(start, whole(made))
+    end = min(end, whole(now) + MINUTE)
+    first_kept = kept_from(now)
+    first_read = whole(now) - (KEPT_MINUTES - 1) * MINUTE
+    # Up to before it all is written that ever will be. Who asks of a zone that is gone is told what there is.
+    written = first_read if zone is None else start if counted_to is None else counted_to + MINUTE
+    unknown: list[Unknown] = []
+
+    def cannot_tell(since: datetime, until: datetime, why: Why) -> None:
+        since, until = max(since, start), min(until, end)
+        if since < until:
+            unknown.append(Unknown(since, until, why))
+
+    if first_kept is not None:
+        first_kept = whole(first_kept) + MINUTE
+        cannot_tell(start, first_kept, "forgotten")
+        start = max(start, first_kept)
+    gaps = ZoneGap.objects.filter(zone_id=zone_id, lost_from__lt=end, lost_to__gt=start).order_by("lost_from")
+    for gap in gaps:
+        cannot_tell(gap.lost_from, gap.lost_to, "lost")
+    cannot_tell(written, first_read, "lost")
     rows = ZoneStatistic.objects.filter(zone_id=zone_id, minute__gte=start, minute__lt=end).order_by("minute")
     found = {row.minute: _written(row) for row in rows}
-    first = max(start, now.replace(second=0, microsecond=0) - (KEPT_MINUTES - 1) * MINUTE)
-    if counted_to is not None:
-        first = max(first, counted_to + MINUTE)
-    fresh = range(_number(first), _number(min(end, now + MINUTE)))
-    with redis.may_be_away("zone_report"):  # what is written is what is known
-        found.update(_from_redis(zone_id, fresh))
-    return [found[minute] for minute in sorted(found)]
+    first = max(start, first_read, written)
+    is_read = False
+    with redis.may_be_away("zone_report"):
+        found.update(list(_from_redis(zone_id, range(_number(first), _number(end)))))
+        is_read = True
+    if not is_read:
+        cannot_tell(first, end, "unread")
+    return Told([found[minute] for minute in sorted(found)], unknown)
 
 
 def _written(row: ZoneStatistic) -> Minute:
@@ -151,8 +179,15 @@ def _number(moment: datetime) -> int:
     return int(moment.timestamp()) // 60
 
 
-def report_make(*, start: datetime, end: datetime, minutes: Sequence[Minute]) -> Report:
-    """The sums of these minutes, which lie between `start` and `end`."""
+def whole(moment: datetime) -> datetime:
+    """The beginning of its minute."""
+    return moment.replace(second=0, microsecond=0)
+
+
+def report_make(*, start: datetime, end: datetime, told: Told) -> Report:
+    """The sums of what is told of the minutes from `start` until before `end`."""
+    minutes = [one for one in told.minutes if start <= one.minute < end]
+    unknown = [replace(one, end=min(one.end, end)) for one in told.unknown if one.start < end]
     waits: Counter[int] = Counter()
     for one in minutes:
         waits.update(one.waits)
@@ -175,69 +210,27 @@ def report_make(*, start: datetime, end: datetime, minutes: Sequence[Minute]) ->
         peak_at=peak.minute if peak and peak.waiting else None,
         fastest=fastest.entries if fastest else 0,
         fastest_at=fastest.minute if fastest and fastest.entries else None,
+        unknown=unknown,
     )
 
 
 def report(*, zone_id: str, start: datetime, end: datetime, now: datetime) -> Report:
     """What happened at the zone from `start` until before `end`, whole minutes; see `Report`."""
-    found = minutes_of(zone_id=zone_id, start=start, end=end, now=now)
-    return report_make(start=start, end=end, minutes=found)
+    return report_make(start=start, end=end, told=minutes_of(zone_id=zone_id, start=start, end=end, now=now))
 
 
-# --- events ---------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """When a line was cleared, and how many lost their places; None if that could not be read then."""
+
+    at: datetime
+    waiting: int | None
 
 
-def openings_of(*, zone_id: str, now: datetime) -> list[Opening]:
-    """The scheduled openings of a zone that have come, newest first, at most OPENINGS_SHOWN.
-
-    Read from what was done to the zone: a schedule that was taken back or moved before it came is none.
-    """
-    scheduled = Q(after__has_key="opens_at") | Q(after__has_key="prequeue_from")
-    # One more than is shown: what the oldest did not change was set before it.
-    changes = list(latest_notes_of(zone_id).filter(scheduled)[: OPENINGS_READ + 1])
-    found: list[Opening] = []
-    opens_at = prequeue_from = None
-    for number, change in enumerate(reversed(changes)):
-        opens_at = _moment(change.after.get("opens_at", opens_at))
-        prequeue_from = _moment(change.after.get("prequeue_from", prequeue_from))
-        later = min(changes[-2 - number].at, now) if number < len(changes) - 1 else now
-        if opens_at is not None and change.at < opens_at <= later:
-            found.append(Opening(start=prequeue_from or opens_at, opens_at=opens_at))
-    return found[: -OPENINGS_SHOWN - 1 : -1]
-
-
-def _moment(value: str | datetime | None) -> datetime | None:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
-
-
-def event_of(*, zone_id: str, opening: Opening, now: datetime) -> Event:
-    """The span of an event: from its pre-queue or opening until its line was empty; see `event_end`."""
-    start, opens_at = (_whole(moment) for moment in (opening.start, opening.opens_at))
-    found = minutes_of(zone_id=zone_id, start=opens_at, end=opens_at + LONGEST_EVENT, now=now)
-    end, is_over = event_end(opens_at=opens_at, minutes=found, now=_whole(now) + MINUTE)
-    return Event(start=start, opens_at=opens_at, end=end, is_over=is_over)
-
-
-def _whole(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
-
-
-def event_end(*, opens_at: datetime, minutes: Iterable[Minute], now: datetime) -> tuple[datetime, bool]:
-    """When an event that opened at `opens_at` was over, and whether it is: nobody waited or came for QUIET.
-
-    At the latest LONGEST_EVENT after it opened. A minute that is not among them is one in which nothing happened.
-    """
-    latest = min(opens_at + LONGEST_EVENT, now)
-    end = opens_at + MINUTE
-    for one in minutes:
-        if one.minute < opens_at or not (one.waiting or one.joins):
-            continue
-        if one.minute >= latest or one.minute - end >= QUIET:
-            break
-        end = one.minute + MINUTE
-    if latest - end >= QUIET or latest < now:
-        return end, True
-    return latest, False
+def clears_of(*, zone_id: str, start: datetime, end: datetime) -> list[Clear]:
+    """When the zone's line was cleared between these moments, oldest first."""
+    notes = notes_of(zone_id).filter(action=ChangeAction.CLEARED, at__gte=start, at__lt=end).order_by("pk")
+    return [Clear(note.at, note.before.get("waiting")) for note in notes]
 
 
 # --- as a file ------------------------------------------------------------------------------------------------------
@@ -246,16 +239,18 @@ def event_end(*, opens_at: datetime, minutes: Iterable[Minute], now: datetime) -
 def report_csv(found: Report) -> str:
     """A line for each minute in which something happened, times in UTC, waits in seconds; empty if nobody entered.
 
-    With a byte order mark, without which spreadsheets of Windows take the file for another encoding.
+    A minute of which nobody can tell has a line, too, of empty cells: no zeros, and what adds up columns goes on. With
+    a byte order mark, without which spreadsheets of Windows take the file for another encoding.
     """
+    lines: dict[datetime, list[int | str]] = {}
+    for span in found.unknown:
+        for number in range(_number(span.start), _number(span.end)):
+            lines[datetime.fromtimestamp(number * 60, tz=UTC)] = [""] * (len(COLUMNS) + len(QUANTILES))
+    for one in found.minutes:
+        waits = ["" if value is None else value for value in (getattr(one, name) for name in QUANTILES)]
+        lines[one.minute.astimezone(UTC)] = [*(getattr(one, name) for name in COLUMNS), *waits]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["minute", *COLUMNS, *QUANTILES])
-    for one in found.minutes:
-        waits = ["" if value is None else value for value in (getattr(one, name) for name in QUANTILES)]
-        writer.writerow([one.minute.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), *_counts(one), *waits])
+    writer.writerows([f"{minute:%Y-%m-%dT%H:%M:%SZ}", *lines[minute]] for minute in sorted(lines))
     return "\ufeff" + text.getvalue()
-
-
-def _counts(one: Minute) -> list[int]:
-    return [getattr(one, name) for name in COLUMNS]

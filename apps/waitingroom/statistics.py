@@ -17,7 +17,7 @@ from apps.realtime.bulk import Row, bulk_upsert
 from apps.realtime.slicing import slices
 
 from . import store
-from .models import Zone, ZoneStatistic
+from .models import Zone, ZoneGap, ZoneStatistic
 from .selectors import PIPELINE
 
 logger = logging.getLogger(__name__)
@@ -55,20 +55,28 @@ def statistics_write(*, now: datetime) -> int:
     """Write every closed minute since the last that was written; how many rows. A repeat changes nothing.
 
     The last one written is read once more: it may have been read a moment too early. Counts only grow, so what Redis
-    lost meanwhile is not lost here. A minute in which nothing happened has no row.
+    lost meanwhile is not lost here. A minute in which nothing happened has no row. What Redis forgot before any run
+    came to it is noted as a gap.
     """
     last_closed = (int(now.timestamp()) - SETTLED_AFTER_S) // 60 - 1
     first_kept = last_closed - KEPT_MINUTES + 1
     due: dict[str, range] = {}
-    for zone_id, counted_to in Zone.objects.values_list("pk", "counted_to"):
-        first = first_kept if counted_to is None else max(first_kept, int(counted_to.timestamp()) // 60)
+    gaps: dict[str, range] = {}
+    for zone_id, counted_to, made in Zone.objects.values_list("pk", "counted_to", "created_at"):
+        last = None if counted_to is None else int(counted_to.timestamp()) // 60
+        first = first_kept if last is None else max(first_kept, last)
         if first <= last_closed:
             due[zone_id] = range(first, last_closed + 1)
+        gaps[zone_id] = range(int(made.timestamp()) // 60 if last is None else last + 1, first_kept)
     written = 0
     for part in slices(list(due), ZONES_AT_ONCE):
         rows, complete = _read([(zone_id, minute) for zone_id in part for minute in due[zone_id]])
         with transaction.atomic():
             bulk_upsert(ZoneStatistic, rows, update=["waiting", *QUANTILES, "waits"], greatest=COUNTS)
+            lost = [_gap(zone_id, gaps[zone_id]) for zone_id in part if zone_id in complete and gaps[zone_id]]
+            if lost:
+                logger.error("minutes of %d zones are lost: no run came to them in time", len(lost))
+            bulk_upsert(ZoneGap, lost, update=["lost_to"])
             Zone.objects.filter(pk__in=[zone_id for zone_id in part if zone_id in complete]).update(
                 counted_to=_moment(last_closed)
             )
@@ -101,16 +109,29 @@ def _row(zone_id: str, minute: int, counted: store.ZoneMinute) -> Row:
     }
 
 
+def _gap(zone_id: str, minutes: range) -> Row:
+    return {"zone_id": zone_id, "lost_from": _moment(minutes.start), "lost_to": _moment(minutes.stop)}
+
+
 def _moment(minute: int) -> datetime:
     return datetime.fromtimestamp(0, tz=UTC) + timedelta(minutes=minute)
 
 
+def kept_from(now: datetime) -> datetime | None:
+    """The moment before which minutes are forgotten; None if all are kept."""
+    days = settings.ZONE_STATISTICS_KEPT_DAYS
+    return now - timedelta(days=days) if days else None
+
+
 def statistics_forget(*, now: datetime) -> int:
-    """Delete minutes older than ZONE_STATISTICS_KEPT_DAYS, oldest first; how many rows. 0 days: none."""
-    if not settings.ZONE_STATISTICS_KEPT_DAYS:
+    """Delete minutes older than ZONE_STATISTICS_KEPT_DAYS, oldest first; how many rows. 0 days: none.
+
+    Gaps among them are forgotten with them.
+    """
+    if (first := kept_from(now)) is None:
         return 0
-    kept_from = now - timedelta(days=settings.ZONE_STATISTICS_KEPT_DAYS)
-    old = ZoneStatistic.objects.filter(minute__lt=kept_from)
+    ZoneGap.objects.filter(lost_to__lt=first).delete()
+    old = ZoneStatistic.objects.filter(minute__lt=first)
     gone = 0
     while True:
         moments = old.order_by("minute").values_list("minute", flat=True)

@@ -66,6 +66,7 @@ function isOlder({ version }) {
 function told(frame) {
   mark(page, "health", frame.health);
   mark(page, "mode", frame.mode);
+  find("would").hidden = frame.mode !== "observe";
   page.toggleAttribute("data-over", frame.entering_per_minute > frame.per_minute);
   showNumber(figures.waiting, frame.waiting);
   showNumber(figures.entering, frame.entering_per_minute);
@@ -100,6 +101,8 @@ function toldPast(frame, isLate) {
   if (frame.history) {
     history = frame.history.map((one) => [one.minute, one.waiting, one.entries]);
     course.load(history, rates, perMinute, frame.at / 1000);
+    const isWhole = frame.history.length === config.historyMinutes;
+    put(find("would-wait"), figure(isWhole ? frame.history.reduce((sum, one) => sum + one.would_wait, 0) : null));
   }
   for (const [name, value] of Object.entries(frame.funnel ?? {})) {
     const place = page.querySelector(`[data-funnel-of="${name}"]`);

@@ -8,7 +8,7 @@ from django.utils import timezone
 from apps.waitingroom import audit
 from apps.waitingroom.changes import mode_change_of
 from apps.waitingroom.models import ZoneChange
-from apps.waitingroom.reports import openings_of
+from apps.waitingroom.report_events import openings_of
 from tests.waitingroom.desks import other_changes
 from tests.waitingroom.zones import zone_make
 

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.waitingroom import reports, services
+from apps.waitingroom import report_events, reports, services
 from apps.waitingroom.changes import NotUndoable, change_undo, changes_of, mode_change_of
 from apps.waitingroom.manage.selectors import zone_now
 from apps.waitingroom.models import Role, Zone, ZoneChange, ZoneStatistic
@@ -103,4 +103,4 @@ def test_its_figures_begin_with_its_making(bora: User, is_written: bool) -> None
     end = now + timedelta(minutes=2)
     found = reports.report(zone_id="concert", start=now - timedelta(days=1), end=end, now=now)
     assert (found.arrivals, found.admitted, found.peak) == (7, 7, 0)
-    assert reports.openings_of(zone_id="concert", now=now) == []
+    assert report_events.openings_of(zone_id="concert", now=now) == []

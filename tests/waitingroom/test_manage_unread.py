@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from apps.accounts.services import operator_ensure
 from apps.waitingroom import services
 from apps.waitingroom.manage.telling import UNTOLD
-from apps.waitingroom.models import Role, Zone, ZoneChange
+from apps.waitingroom.models import Role, Zone, ZoneChange, ZoneStatistic
 from tests.services.redis_server import RedisServer
 from tests.waitingroom.desks import Desk, act, fields_of, page, row, said
 from tests.waitingroom.zones import crowd_join, zone_make
@@ -98,13 +98,49 @@ def test_minutes_that_nobody_tells_of_are_not_drawn_as_empty_ones(desk: Desk, aw
     assert '<p class="muted">The line cannot be read now.</p>' in shown
 
 
-def test_a_report_tells_what_is_written_and_counts_the_failure(desk: Desk, away: RedisServer) -> None:
+def test_a_report_says_up_to_when_its_figures_are_and_counts_the_failure(desk: Desk, away: RedisServer) -> None:
     zone_make()
     client = desk(Role.VIEWER)
+    now = timezone.localtime().replace(second=0, microsecond=0)
+    written = now - timedelta(minutes=20)
+    Zone.objects.update(created_at=now - timedelta(days=1), counted_to=written)
+    counts = dict.fromkeys(("evicted", "left", "refused", "would_wait"), 0)
+    ZoneStatistic.objects.create(zone_id="concert", minute=written, joins=9, entries=7, waiting=2, **counts)
+    assert "data-why" not in page(client, "zones/concert/report/")
     away.stop()
     before = failures("zone_report")
-    assert "Nothing happened in this span." in page(client, "zones/concert/report/")
+    shown = page(client, "zones/concert/report/")
+    end = written + timedelta(minutes=1)
+    assert f"Figures end at {end:%Y-%m-%d %H:%M}: what came after cannot be read now" in shown
+    assert "This span is not over.</p>" in shown
+    assert "Figures are of" not in shown
+    assert re.findall(r"<dd>([\d,]+)</dd>", shown)[:2] == ["9", "7"]
+    assert '<path class="unknown" d="' in shown
+    assert '<li class="k-unknown">Not known</li>' in shown
     assert failures("zone_report") == before + 1
+    file = client.get("/manage/zones/concert/report.csv")
+    assert file["Content-Disposition"].endswith('-incomplete.csv"')
+    lines = file.content.decode("utf-8-sig").strip().split("\r\n")[1:]
+    assert [line.split(",")[1] for line in lines[:3]] == ["9", "", ""]
+    assert 21 <= len(lines) <= 22  # the last of them may have begun meanwhile
+
+
+def test_a_report_of_which_nothing_is_known_shows_no_figure(desk: Desk, away: RedisServer) -> None:
+    zone_make()
+    client = desk(Role.VIEWER)
+    now = timezone.localtime().replace(second=0, microsecond=0)
+    Zone.objects.update(created_at=now - timedelta(days=1), counted_to=now - timedelta(minutes=90))
+    away.stop()
+    shown = page(client, "zones/concert/report/")
+    assert "Redis, which counts these minutes, cannot be read now. Load this page again later." in shown
+    assert "Nothing of this span is known." in shown
+    assert "<dd>" not in shown
+    assert "Nothing happened" not in shown
+    start, end = (f"{now - timedelta(minutes=ago):%Y-%m-%dT%H:%M}" for ago in (91, 80))
+    shown = page(client, "zones/concert/report/", start=start, end=end)
+    assert "Nothing happened in the minutes that are known." in shown
+    shown = page(client, "zones/concert/report/", start=start, end=f"{now - timedelta(minutes=90):%Y-%m-%dT%H:%M}")
+    assert "Nothing happened in this span." in shown
 
 
 # --- what no gate knows ---------------------------------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,37 +10,18 @@ from hypothesis import strategies as st
 
 from apps.waitingroom import reports
 from apps.waitingroom.manage.report_chart import LEFT, MOST_POINTS, NARROW, RIGHT, TOP, WIDE, WIDTH, Frame, chart_of
-from apps.waitingroom.models import ChangeAction, Zone, ZoneChange, ZoneStatistic
-from apps.waitingroom.reports import Minute, Opening, event_end, report_csv, report_make
+from apps.waitingroom.models import ZoneStatistic
+from apps.waitingroom.reports import Minute, Report, Told, report_csv
 from apps.waitingroom.statistics import statistics_write, wait_quantile
 from tests.services.redis_server import RedisServer
-from tests.waitingroom.zones import ask, zone_make
+from tests.waitingroom.past import NOON, at, happened, minute_of, zone_of_old
 
-NOON = datetime(2026, 12, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 database = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-def at(minutes: float) -> datetime:
-    return NOON + timedelta(minutes=minutes)
-
-
-def minute_of(number: int, **counted: Any) -> Minute:
-    zero = dict.fromkeys(("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting"), 0)
-    return Minute(minute=at(number), **{**zero, **counted})
-
-
-def happened(zone: Zone, number: int, **counted: int) -> None:
-    """Put a minute's counts where the line's scripts put them."""
-    flat = [part for name, value in counted.items() for part in (name.replace("wait_", "wait:"), value)]
-    ask(("HSET", f"line:{{{zone.pk}}}:stats:{int(NOON.timestamp()) // 60 + number}", *flat))
-
-
-def zone_of_old(zone_id: str = "concert") -> Zone:
-    """A zone from the day before: what was before a zone was made is not its own."""
-    zone = zone_make(zone_id)
-    Zone.objects.filter(pk=zone.pk).update(created_at=NOON - timedelta(days=1))
-    return zone
+def report_make(*, start: datetime, end: datetime, minutes: Sequence[Minute]) -> Report:
+    return reports.report_make(start=start, end=end, told=Told(minutes))
 
 
 # --- sums -----------------------------------------------------------------------------------------------------------
@@ -137,76 +117,6 @@ class TestReading:
         )
         (one,) = reports.report(zone_id=zone.pk, start=NOON, end=at(1), now=at(9)).minutes
         assert (one.wait_p50, one.wait_p90, one.wait_p99, dict(one.waits)) == (10, 20, 30, {})
-
-
-# --- events ---------------------------------------------------------------------------------------------------------
-
-
-def busy(*numbers: int) -> list[Minute]:
-    return [minute_of(number, waiting=5) for number in numbers]
-
-
-@pytest.mark.parametrize(
-    ("minutes", "now", "end"),
-    [
-        ([], 5, (at(5), False)),  # nobody came yet
-        ([], 60, (at(1), True)),  # nobody came at all
-        (busy(*range(30)), 31, (at(31), False)),
-        (busy(*range(30)), 45, (at(30), True)),
-        (busy(*range(30), *range(40, 50)), 90, (at(50), True)),  # a pause that is too short
-        (busy(*range(30), *range(46, 50)), 90, (at(30), True)),  # the next crowd is another matter
-        ([*busy(-5, 0), minute_of(1, entries=9), minute_of(2, joins=1)], 90, (at(3), True)),
-        (busy(*range(2_000)), 3_000, (at(24 * 60), True)),
-    ],
-)
-def test_an_event_ends_when_its_line_stays_empty(
-    minutes: Sequence[Minute], now: float, end: tuple[datetime, bool]
-) -> None:
-    assert event_end(opens_at=NOON, minutes=minutes, now=at(now)) == end
-
-
-class TestOpenings:
-    """Which schedules came to pass, by what was done to the zone."""
-
-    pytestmark = database
-
-    def note(self, number: float, **after: datetime | None) -> None:
-        told = {name: moment and moment.isoformat() for name, moment in after.items()}
-        change = ZoneChange.objects.create(
-            zone_id="concert", version=1, action=ChangeAction.CHANGED, before={}, after=told
-        )
-        ZoneChange.objects.filter(pk=change.pk).update(at=at(number))
-
-    def found(self, now: float) -> list[Opening]:
-        return reports.openings_of(zone_id="concert", now=at(now))
-
-    def test_moved_and_cancelled_openings_are_none(self) -> None:
-        self.note(0, opens_at=at(100), prequeue_from=at(90))
-        self.note(10, opens_at=at(50))  # moved; the pre-queue with it
-        self.note(20, prequeue_from=at(40))
-        self.note(60, opens_at=at(200), prequeue_from=None)
-        self.note(70, opens_at=at(210))  # moved once more
-        self.note(71, mode=None)
-        self.note(300, opens_at=at(400))
-        self.note(350, opens_at=None)  # called off
-        first = Opening(start=at(40), opens_at=at(50))
-        second = Opening(start=at(210), opens_at=at(210))
-        assert self.found(500) == [second, first]
-        assert self.found(209) == [first]
-        assert self.found(210) == [second, first]
-
-    def test_only_the_latest_are_told_of(self) -> None:
-        for number in range(0, 300, 10):
-            self.note(number, opens_at=at(number + 5))
-        found = self.found(1_000)
-        assert [one.opens_at for one in found] == [at(number + 5) for number in range(290, 190, -10)]
-
-    def test_the_event_of_an_opening(self) -> None:
-        zone = zone_of_old()
-        for number in range(2, 20):
-            happened(zone, number, joins=1, waiting=20 - number)
-        event = reports.event_of(zone_id=zone.pk, opening=Opening(at(-10), at(2)), now=at(40))
-        assert event == reports.Event(start=at(-10), opens_at=at(2), end=at(20), is_over=True)
 
 
 # --- chart and file -------------------------------------------------------------------------------------------------

@@ -122,6 +122,26 @@ def test_a_zone_where_nothing_happens_writes_nothing(redis_url: str) -> None:
 
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
+@on_both
+def test_who_was_last_is_told_to_be_gone(redis_url: str) -> None:
+    """Whoever leaves after a minute's last look at the line stands in it there; the next one says that nobody does."""
+    zone = zone_make(mode="queue-all", per_minute=1)
+    noon_ms = int(NOON.timestamp() * 1000)
+    joined = crowd_join(zone, 1, now_ms=noon_ms + 50_000)
+    for second in range(51, 60, 2):
+        crowd_seen(zone, [joined.first], now_ms=noon_ms + second * 1_000)
+    ask(store.leave(zone_id=zone.pk, epoch=zone.epoch, places=[joined.first], now_ms=noon_ms + 59_500))
+    for second in range(61, 240, 2):
+        crowd_seen(zone, [], now_ms=noon_ms + second * 1_000)
+    statistics_write(now=after(4))
+    assert kept() == {
+        ("concert", 0): (1, 0, 0, 1, 0, 0, 1, None, None, None),
+        ("concert", 1): (0, 0, 0, 0, 0, 0, 0, None, None, None),
+    }
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("at_once", [1, 3, 10, 5_000])
 def test_old_minutes_are_forgotten_in_parts(at_once: int, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.waitingroom.statistics.FORGOTTEN_AT_ONCE", at_once)

@@ -68,9 +68,11 @@ local function evict()
     redis.call('DEL', SCRATCH)
   end
   if now - head.restored_at >= GRACE then trim() end
-  -- A minute in which nobody waits and nothing happens is not told of.
+  -- A minute in which nobody waits and nothing happens is not told of, unless the one before ended with a line.
   local stats = HEAD .. ':stats:' .. floor(now / MINUTE)
-  if head.waiting > 0 or redis.call('EXISTS', stats) == 1 then
+  local before = HEAD .. ':stats:' .. floor(now / MINUTE) - 1
+  if head.waiting > 0 or redis.call('EXISTS', stats) == 1
+    or tonumber(redis.call('HGET', before, 'waiting') or 0) > 0 then
     redis.call('HSET', stats, 'waiting', head.waiting)
     redis.call('EXPIRE', stats, STATS_KEPT)
   end

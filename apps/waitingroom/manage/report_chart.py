@@ -1,15 +1,15 @@
 """A report's chart as SVG paths: drawn by the server, so that it prints and needs no script. Pure: no I/O.
 
 Two figures a minute on one time axis: people waiting as an area on the left scale, entries a minute as a line on the
-right one.
+right one. Where nobody knows them nothing is drawn, and the time is shaded.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..reports import MINUTE, Minute, Report
+from ..reports import MINUTE, Report
 
 WIDTH, HEIGHT = 960, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 56, 14, 26
@@ -55,6 +55,7 @@ class Chart:
     times: Sequence[Tick]
     left: Sequence[Tick]
     right: Sequence[Tick]
+    unknown: str  # the parts of the plot of which nobody knows
     opens_at: float | None
     width: int
     height: int
@@ -87,8 +88,10 @@ def chart_of(
     """
     count = max(1, int((found.end - found.start) / MINUTE))
     merged = -(-count // MOST_POINTS)
-    waiting, entries = _series(found.minutes, found.start, count, merged)
-    left, right = _top(max(waiting)), _top(max(entries))
+    waiting, entries = _series(found, count, merged)
+    left, right = (
+        _top(max((value for value in values if value is not None), default=0)) for values in (waiting, entries)
+    )
     across = frame.width - frame.left - frame.right
     step, spread = across / len(waiting), across / count
     drawn = count if until is None else max(1, int((until - found.start) / MINUTE) // merged)
@@ -102,6 +105,10 @@ def chart_of(
         times=[Tick(x_of(moment), text) for moment, text in _times(found.start, found.end, frame.times)],
         left=_ticks(left, frame),
         right=_ticks(right, frame),
+        unknown="".join(
+            f"M{x_of(one.start)} {frame.top}H{x_of(one.end)}V{frame.height - frame.bottom}H{x_of(one.start)}Z"
+            for one in found.unknown
+        ),
         opens_at=x_of(opens_at) if opens_at is not None and found.start < opens_at < found.end else None,
         width=frame.width,
         height=frame.height,
@@ -112,14 +119,19 @@ def chart_of(
     )
 
 
-def _series(minutes: Sequence[Minute], start: datetime, count: int, merged: int) -> tuple[list[int], list[int]]:
-    """People waiting and entries, the most of every `merged` minutes."""
-    waiting, entries = ([0] * -(-count // merged) for _ in range(2))
-    for one in minutes:
-        place = int((one.minute - start) / MINUTE) // merged
+def _series(found: Report, count: int, merged: int) -> tuple[list[int | None], list[int | None]]:
+    """People waiting and entries, the most of every `merged` minutes; None where nobody knows either."""
+    waiting: list[int | None] = [0] * -(-count // merged)
+    for span in found.unknown:
+        first, end = (int((moment - found.start) / MINUTE) for moment in (span.start, span.end))
+        for place in range(max(0, first) // merged, min(len(waiting), -(-end // merged))):
+            waiting[place] = None
+    entries = list(waiting)
+    for one in found.minutes:
+        place = int((one.minute - found.start) / MINUTE) // merged
         if 0 <= place < len(waiting):
-            waiting[place] = max(waiting[place], one.waiting)
-            entries[place] = max(entries[place], one.entries)
+            waiting[place] = max(waiting[place] or 0, one.waiting)
+            entries[place] = max(entries[place] or 0, one.entries)
     return waiting, entries
 
 
@@ -137,15 +149,31 @@ def _y(value: float, top: int, frame: Frame) -> float:
     return round(bottom - value / top * (bottom - frame.top), 1)
 
 
-def _stairs(values: Sequence[int], top: int, step: float, frame: Frame, *, closed: bool = False) -> str:
-    """A path that holds each value for a step; closed, it encloses the area below."""
-    parts = [f"M{frame.left} {_y(values[0], top, frame)}"]
+def _stairs(values: Sequence[int | None], top: int, step: float, frame: Frame, *, closed: bool = False) -> str:
+    """A path that holds each value for a step, with a gap for None; closed, it encloses the area below."""
+    return "".join(_flight(first, flight, top, step, frame, closed) for first, flight in _flights(values))
+
+
+def _flights(values: Sequence[int | None]) -> Iterator[tuple[int, list[int]]]:
+    """The runs of values that are known, each with where it begins."""
+    flight: list[int] = []
+    for number, value in enumerate([*values, None]):
+        if value is not None:
+            flight.append(value)
+        elif flight:
+            yield number - len(flight), flight
+            flight = []
+
+
+def _flight(first: int, values: Sequence[int], top: int, step: float, frame: Frame, closed: bool) -> str:
+    start = round(frame.left + first * step, 1) if first else frame.left
+    parts = [f"M{start} {_y(values[0], top, frame)}"]
     for number, value in enumerate(values):
         if number and value != values[number - 1]:
             parts.append(f"V{_y(value, top, frame)}")
         if number == len(values) - 1 or values[number + 1] != value:
-            parts.append(f"H{round(frame.left + (number + 1) * step, 1)}")
-    return "".join(parts) + (f"V{frame.height - frame.bottom}H{frame.left}Z" if closed else "")
+            parts.append(f"H{round(frame.left + (first + number + 1) * step, 1)}")
+    return "".join(parts) + (f"V{frame.height - frame.bottom}H{start}Z" if closed else "")
 
 
 def _ticks(top: int, frame: Frame) -> list[Tick]:

@@ -1,7 +1,7 @@
 """The report page and its file: what happened at a zone in a span of time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 
@@ -11,52 +11,73 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from apps.accounts import throttle
 
-from .. import reports
+from .. import report_events, reports
 from ..managers import zone_for
 from .forms import MOMENT
 from .report_chart import charts_of
 from .settings_forms import SpanForm
 from .views import person
 
+OPENINGS_SHOWN = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a report is asked about."""
+    """What a report is asked about: an opening's event, or else a span."""
 
     start: datetime
     end: datetime
-    event: reports.Event | None = None
+    opening: report_events.Opening | None = None
+    form: SpanForm | None = None  # what was typed
+
+    @property
+    def problems(self) -> str:
+        """What is wrong with what was typed."""
+        errors = self.form.errors if self.form else {}
+        return " ".join(str(error) for found in errors.values() for error in found)
 
 
-def _asked(
-    request: HttpRequest, zone_id: str, openings: list[reports.Opening], now: datetime
-) -> tuple[Asked, SpanForm]:
-    """The span that is asked for: typed, of a chosen event, of the last one, or the hour until now."""
+def _asked(request: HttpRequest, openings: list[report_events.Opening], now: datetime) -> Asked | None:
+    """What is asked about: a span that was typed, a chosen event, the last one, or the hour until now.
+
+    None if there is no such event. Of a span that cannot be the last event is told.
+    """
+    form = None
     if "start" in request.GET or "end" in request.GET:
         form = SpanForm(request.GET)
         if form.is_valid():
-            start, end = (
-                moment.replace(second=0, microsecond=0)
-                for moment in (form.cleaned_data[name] for name in ("start", "end"))
-            )
-            return Asked(start, end), form
-        return _of_event(zone_id, openings, now), form
-    chosen = [one for one in openings if str(int(one.opens_at.timestamp())) == request.GET.get("event", "")]
-    asked = _of_event(zone_id, chosen or openings, now)
-    return asked, SpanForm(initial={"start": asked.start, "end": asked.end})
-
-
-def _of_event(zone_id: str, openings: list[reports.Opening], now: datetime) -> Asked:
+            start, end = (reports.whole(form.cleaned_data[name]) for name in ("start", "end"))
+            return Asked(start, end, form=form)
+    elif chosen := request.GET.get("event"):
+        openings = [one for one in openings if _name_of(one) == chosen]
+        if not openings:
+            return None
     if openings:
-        event = reports.event_of(zone_id=zone_id, opening=openings[0], now=now)
-        return Asked(event.start, event.end, event)
-    end = timezone.localtime(now).replace(second=0, microsecond=0) + reports.MINUTE
-    return Asked(end - timedelta(hours=1), end)
+        opening = openings[0]
+        return Asked(opening.start, opening.opens_at, opening, form)
+    end = timezone.localtime(reports.whole(now)) + reports.MINUTE
+    return Asked(end - timedelta(hours=1), end, form=form)
+
+
+def _name_of(opening: report_events.Opening) -> str:
+    """The event as addresses have it."""
+    return str(int(opening.opens_at.timestamp()))
+
+
+def _made(zone_id: str, asked: Asked, now: datetime) -> tuple[reports.Report, report_events.Event | None]:
+    """The report, its times in the time zone of this site."""
+    if asked.opening is not None:
+        opening = replace(asked.opening, start=timezone.localtime(asked.opening.start))
+        event, made = report_events.event_report(zone_id=zone_id, opening=opening, now=now)
+        return replace(made, end=timezone.localtime(made.end)), event
+    start, end = timezone.localtime(asked.start), timezone.localtime(asked.end)
+    return reports.report(zone_id=zone_id, start=start, end=end, now=now), None
 
 
 def _seldom(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
@@ -82,24 +103,32 @@ def report(request: HttpRequest, zone_id: str) -> HttpResponse:
     """What happened in a span of time, on a page that prints well."""
     found, _role = zone_for(person(request), zone_id)
     now = timezone.now()
-    openings = reports.openings_of(zone_id=found.pk, now=now)
-    asked, form = _asked(request, found.pk, openings, now)
-    start, end = timezone.localtime(asked.start), timezone.localtime(asked.end)
-    made = reports.report(zone_id=found.pk, start=start, end=end, now=now)
-    span = urlencode({"start": start.strftime(MOMENT), "end": end.strftime(MOMENT)})
+    openings = report_events.openings_of(zone_id=found.pk, now=now)
+    asked = _asked(request, openings, now)
     context = {
         "zone": found,
-        "form": form,
-        "openings": openings,
-        "event": asked.event,
-        "report": made,
-        "chart": charts_of(made, opens_at=timezone.localtime(asked.event.opens_at) if asked.event else None, until=now),
-        "is_running": end > now,
+        "openings": openings[:OPENINGS_SHOWN],
         "made_at": now,
         "site_zone": timezone.get_current_timezone_name(),
-        "file_address": f"{reverse('manage:report-file', args=[found.pk])}?{span}",
+        "no_event": no_event(),
     }
-    return render(request, "manage/report.html", context, status=400 if form.is_bound and form.errors else 200)
+    if asked is None:
+        return render(request, "manage/report.html", {**context, "form": SpanForm()}, status=404)
+    made, event = _made(found.pk, asked, now)
+    address = reverse("manage:report-file", args=[found.pk])
+    span = {"start": made.start.strftime(MOMENT), "end": made.end.strftime(MOMENT)}
+    context |= {
+        "form": asked.form or SpanForm(initial={"start": made.start, "end": made.end}),
+        "event": event,
+        "opening": asked.opening,
+        "report": made,
+        "clears": reports.clears_of(zone_id=found.pk, start=made.start, end=made.end),
+        "chart": charts_of(made, opens_at=timezone.localtime(event.opens_at) if event else None, until=now),
+        "is_running": made.end > now,
+        "is_unread": any(one.why == "unread" for one in made.unknown),
+        "file_address": f"{address}?{urlencode({'event': _name_of(asked.opening)} if asked.opening else span)}",
+    }
+    return render(request, "manage/report.html", context, status=400 if asked.problems else 200)
 
 
 @never_cache
@@ -107,15 +136,23 @@ def report(request: HttpRequest, zone_id: str) -> HttpResponse:
 @require_safe
 @_seldom
 def report_file(request: HttpRequest, zone_id: str) -> HttpResponse:
-    """The minutes of a report as CSV, for ?start and ?end or an event as the page takes them."""
+    """The minutes of a report as CSV, for ?start and ?end or an event as the page takes them.
+
+    If some of them cannot be told the name of the file says so; see `reports.report_csv` for what stands there.
+    """
     found, _role = zone_for(person(request), zone_id)
     now = timezone.now()
-    asked, form = _asked(request, found.pk, reports.openings_of(zone_id=found.pk, now=now), now)
-    if form.is_bound and form.errors:
-        text = " ".join(str(error) for errors in form.errors.values() for error in errors)
-        return HttpResponse(text, content_type="text/plain; charset=utf-8", status=400)
-    made = reports.report(zone_id=found.pk, start=asked.start, end=asked.end, now=now)
-    name = f"{found.pk}-{asked.start.astimezone(UTC):%Y%m%dT%H%MZ}.csv"
+    asked = _asked(request, report_events.openings_of(zone_id=found.pk, now=now), now)
+    if asked is None or asked.problems:
+        text = no_event() if asked is None else asked.problems
+        return HttpResponse(text, content_type="text/plain; charset=utf-8", status=404 if asked is None else 400)
+    made, _event = _made(found.pk, asked, now)
+    name = f"{found.pk}-{made.start.astimezone(UTC):%Y%m%dT%H%MZ}{'-incomplete' if made.unknown else ''}.csv"
     response = HttpResponse(reports.report_csv(made), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def no_event() -> str:
+    """That an address names an event that is none, or none any more."""
+    return _("There is no such event here: its minutes are no longer kept, or none opened then.")

@@ -137,6 +137,7 @@ def zone_page(
         "loses": clear_words(ahead.waiting),
         "message_now": message_words(found.message, found.message_ko),
         "opening_now": opening_words(found.opens_at),
+        "would_wait": _would_wait(detail),
         "chart": _course(detail),
         "wait_address": request.build_absolute_uri(f"/wait/{found.pk}/?next=/"),
         "script_address": request.build_absolute_uri("/static/js/gate.js"),
@@ -167,6 +168,7 @@ def _script(found: Zone, detail: ZoneDetail) -> dict[str, Any]:
         "none": none(),
         "opened": opened(),
         "opens": opens(),
+        "historyMinutes": HISTORY_MINUTES,
         "history": [[one.minute, one.waiting, one.entries] for one in detail.past.history],
         "rates": _rates(detail.past.changes),
         "previewUrl": reverse("manage:preview", args=[found.pk]),
@@ -185,6 +187,12 @@ def _rates(changes: Iterable[ChangeTold]) -> list[list[int]]:
     return [[one.at_ms, one.before["per_minute"]] for one in changes if "per_minute" in one.before]
 
 
+def _would_wait(detail: ZoneDetail) -> int | None:
+    """How many would have waited in the last half hour but for mode observe; None if some of it cannot be read now."""
+    history = detail.past.history
+    return sum(one.would_wait for one in history) if len(history) == HISTORY_MINUTES else None
+
+
 def _course(detail: ZoneDetail) -> Charts | None:
     """What the page shows of the last half hour without a script; as far as it is known, None if not at all."""
     history, here = detail.past.history, timezone.get_current_timezone()
@@ -198,7 +206,7 @@ def _course(detail: ZoneDetail) -> Charts | None:
         for one in history
     ]
     end = datetime.fromtimestamp(detail.at_ms // 60_000 * 60, tz=here) + reports.MINUTE
-    found = reports.report_make(start=end - HISTORY_MINUTES * reports.MINUTE, end=end, minutes=minutes)
+    found = reports.report_make(start=end - HISTORY_MINUTES * reports.MINUTE, end=end, told=reports.Told(minutes))
     return charts_of(found, until=min(timezone.now(), minutes[-1].minute + reports.MINUTE))
 
 
