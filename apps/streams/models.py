@@ -164,7 +164,10 @@ class Stream(models.Model):
             # Live ones have no end, so this holds those that are over, and the newest together.
             models.Index(fields=["ended_at", "started_at"], name="streams_ended"),
         ]
-        permissions = [("feature_stream", "Can put streams first in the directory")]
+        permissions = [
+            ("feature_stream", "Can put streams first in the directory"),
+            ("protect_stream", "Can put streams behind zones"),
+        ]
 
     def __str__(self) -> str:
         return self.title

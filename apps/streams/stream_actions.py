@@ -68,7 +68,11 @@ class StreamActions(ModelAdmin):
     actions = ("end_streams", "start_again", "feature_streams", "unfeature_streams")
     actions_detail = ("feature_one", "disconnect_viewer")
 
-    @action(description=gettext_lazy("End the chosen streams"), permissions=["change"])
+    def has_end_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """End streams: of who may change all of them, not of who may put them behind zones."""
+        return bool(request.user.has_perm("streams.change_stream"))
+
+    @action(description=gettext_lazy("End the chosen streams"), permissions=["end"])
     def end_streams(self, request: HttpRequest, queryset: QuerySet[Stream]) -> HttpResponse | None:
         """Ask first: every viewer of these streams will be sent away, and ended is final."""
         live = list(queryset.filter(status=StreamStatus.LIVE).select_related("broadcaster"))
