@@ -6,7 +6,8 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.http import HttpRequest, HttpResponse
+from django.contrib.admin.utils import unquote
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -46,6 +47,14 @@ class EndField(forms.ChoiceField):
     def clean(self, value: Any) -> datetime | None:  # type: ignore[override]
         hours = int(super().clean(value))
         return timezone.now() + timedelta(hours=hours) if hours else None
+
+
+def row_named(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> Any:
+    """The row that an address of the admin names; Http404 if there is none, or nothing could be called so."""
+    row = model_admin.get_object(request, unquote(object_id))
+    if row is None:
+        raise Http404(f"no {model_admin.opts.model_name} {object_id!r}")
+    return row
 
 
 def action_page(

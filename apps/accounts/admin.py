@@ -10,7 +10,6 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -20,8 +19,10 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as Boxes
 
+from apps.realtime.deeds import one_deed
+
 from . import ports, services
-from .action_pages import ActionForm, EndField, ReasonForm, action_page
+from .action_pages import ActionForm, EndField, ReasonForm, action_page, row_named
 from .big_lists import BigListAdmin
 from .forms import NameForm
 from .models import User
@@ -138,19 +139,29 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
         if not form.is_valid():
             return self._ask_to_ban(request, queryset, form)
         until, reason, banned = form.cleaned_data["until"], form.cleaned_data["reason"], 0
-        for user in queryset:
-            try:
-                services.user_ban(actor=cast(User, request.user), user=user, until=until, reason=reason)
-            except services.BanRefused:
-                text = _("%(user)s cannot be banned by you: nobody bans themselves or those who run the house.")
-                self.message_user(request, text % {"user": user}, messages.WARNING)
-                continue
-            end = date_format(timezone.localtime(until), "SHORT_DATETIME_FORMAT") if until else _("for good")
-            self.log_change(request, user, _("Banned until: %(end)s. %(reason)s") % {"end": end, "reason": reason})
-            banned += 1
-        if banned:
-            text = ngettext("%(count)d user banned.", "%(count)d users banned.", banned) % {"count": banned}
+        with one_deed() as deed:
+            for user in queryset:
+                try:
+                    services.user_ban(actor=cast(User, request.user), user=user, until=until, reason=reason)
+                except services.BanRefused:
+                    text = _("%(user)s cannot be banned by you: nobody bans themselves or those who run the house.")
+                    self.message_user(request, text % {"user": user}, messages.WARNING)
+                    continue
+                end = date_format(timezone.localtime(until), "SHORT_DATETIME_FORMAT") if until else _("for good")
+                self.log_change(request, user, _("Banned until: %(end)s. %(reason)s") % {"end": end, "reason": reason})
+                banned += 1
+        if heard := banned - len(deed.untold):
+            text = ngettext("%(count)d user banned.", "%(count)d users banned.", heard) % {"count": heard}
             self.message_user(request, text, messages.SUCCESS)
+        if unheard := len(deed.untold):
+            text = ngettext(
+                "%(count)d user banned, but servers cannot be told now: what they watch closes within half a minute"
+                " of Redis' return.",
+                "%(count)d users banned, but servers cannot be told now: what they watch closes within half a minute"
+                " of Redis' return.",
+                unheard,
+            )
+            self.message_user(request, text % {"count": unheard}, messages.WARNING)
         return None
 
     def _ask_to_ban(self, request: HttpRequest, users: Any, form: forms.Form) -> HttpResponse:
@@ -168,18 +179,30 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
     @action(description=gettext_lazy("Lift the ban of the chosen users"), permissions=["ban"])
     def unban_users(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """They may sign in again."""
-        lifted = 0
-        for user in queryset.filter(banned_at__isnull=False):
-            if services.user_unban(user=user):
-                self.log_change(request, user, _("Ban lifted."))
-                lifted += 1
-        text = ngettext("%(count)d ban lifted.", "%(count)d bans lifted.", lifted) % {"count": lifted}
-        self.message_user(request, text, messages.SUCCESS if lifted else messages.WARNING)
+        lifted = refused = 0
+        with one_deed() as deed:
+            for user in queryset.filter(banned_at__isnull=False):
+                try:
+                    is_lifted = services.user_unban(actor=cast(User, request.user), user=user)
+                except services.BanRefused:
+                    text = _("The ban of %(user)s cannot be lifted by you: they run the house.")
+                    self.message_user(request, text % {"user": user}, messages.WARNING)
+                    refused += 1
+                    continue
+                if is_lifted:
+                    self.log_change(request, user, _("Ban lifted."))
+                    lifted += 1
+        if lifted or not refused:
+            text = ngettext("%(count)d ban lifted.", "%(count)d bans lifted.", lifted) % {"count": lifted}
+            self.message_user(request, text, messages.SUCCESS if lifted else messages.WARNING)
+        if deed.untold:
+            text = _("Servers cannot be told now: who is let in again can watch within half a minute of Redis' return.")
+            self.message_user(request, text, messages.WARNING)
 
     @action(description=gettext_lazy("Ban"), permissions=["ban"], url_path="ban")
     def ban_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """From a user's own page."""
-        return self._ask_to_ban(request, [get_object_or_404(User, pk=object_id)], BanForm())
+        return self._ask_to_ban(request, [row_named(self, request, object_id)], BanForm())
 
     # --- sockets ------------------------------------------------------------------------------------------------------
 
@@ -190,14 +213,15 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
         if not form.is_valid():
             return self._ask_to_disconnect(request, queryset, form)
         reason, told = form.cleaned_data["reason"], 0
-        for user in queryset:
-            try:
-                ports.sockets().viewer_disconnect(viewer_id=user.viewer_id, stream_id=None, reason=reason)
-            except ports.SocketsUnavailable:
-                self.message_user(request, _("Servers cannot be told now; nothing was closed."), messages.ERROR)
-                break
-            self.log_change(request, user, _("Disconnected from everything. %(reason)s") % {"reason": reason})
-            told += 1
+        with one_deed():
+            for user in queryset:
+                try:
+                    ports.sockets().viewer_disconnect(viewer_id=user.viewer_id, stream_id=None, reason=reason)
+                except ports.SocketsUnavailable:
+                    self.message_user(request, _("Servers cannot be told now; nothing was closed."), messages.ERROR)
+                    break
+                self.log_change(request, user, _("Disconnected from everything. %(reason)s") % {"reason": reason})
+                told += 1
         if told:
             text = ngettext("%(count)d user disconnected.", "%(count)d users disconnected.", told) % {"count": told}
             self.message_user(request, text, messages.SUCCESS)
@@ -218,7 +242,7 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
     @action(description=gettext_lazy("Disconnect"), permissions=["disconnect"], url_path="disconnect")
     def disconnect_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """From a user's own page."""
-        return self._ask_to_disconnect(request, [get_object_or_404(User, pk=object_id)], ReasonForm())
+        return self._ask_to_disconnect(request, [row_named(self, request, object_id)], ReasonForm())
 
 
 @admin.register(Group)

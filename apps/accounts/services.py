@@ -60,8 +60,7 @@ def user_ban(*, actor: User, user: User, until: datetime | None, reason: str = "
     Banning again replaces the end and the reason. BanRefused, and nothing is written, for oneself, and for an operator
     unless `actor` may do everything. A moment that has passed is a ValidationError on `until`.
     """
-    if user.pk == actor.pk or ((user.is_staff or user.is_superuser) and not actor.is_superuser):
-        raise BanRefused(f"{actor.pk} may not ban {user.pk}")
+    _ban_check(actor, user)
     now = timezone.now()
     if until is not None and until <= now:
         raise ValidationError({"until": _("The end of a ban lies in the future.")})
@@ -73,8 +72,17 @@ def user_ban(*, actor: User, user: User, until: datetime | None, reason: str = "
     return user
 
 
-def user_unban(*, user: User) -> bool:
-    """Let a user in again, who then signs in anew. True when there was a ban to lift; repeating changes nothing."""
+def _ban_check(actor: User, user: User) -> None:
+    if user.pk == actor.pk or ((user.is_staff or user.is_superuser) and not actor.is_superuser):
+        raise BanRefused(f"{actor.pk} may not ban {user.pk}, nor lift a ban")
+
+
+def user_unban(*, actor: User, user: User) -> bool:
+    """Let a user in again, who then signs in anew. True when there was a ban to lift; repeating changes nothing.
+
+    BanRefused, and nothing is written, where `actor` could not have banned them.
+    """
+    _ban_check(actor, user)
     lifted = User.objects.filter(pk=user.pk, banned_at__isnull=False).update(
         banned_at=None, banned_until=None, ban_reason=""
     )

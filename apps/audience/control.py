@@ -13,21 +13,31 @@ from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import channel_layers
 from redis.exceptions import RedisError
 
+from apps.realtime import deeds
+
 logger = logging.getLogger(__name__)
 
 GROUP = "audience.servers"
 RETRY_S = 1.0
+# The layer's own client waits for a peer that is silent without an end, and so would whoever tells.
+TELL_S = 5.0
 
 
 def tell_servers(event: dict[str, Any]) -> bool:
     """Send an event to every server process. False: the channel layer is away, they will notice by themselves."""
     layer = channel_layers[DEFAULT_CHANNEL_LAYER]
     try:
-        async_to_sync(layer.group_send)(GROUP, event)
+        with deeds.asked_once(deeds.SERVERS):
+            async_to_sync(_send)(layer, event)
     except (RedisError, OSError):
         logger.warning("no channel layer to send %s", event["type"], exc_info=True)
         return False
     return True
+
+
+async def _send(layer: Any, event: dict[str, Any]) -> None:
+    async with asyncio.timeout(TELL_S):
+        await layer.group_send(GROUP, event)
 
 
 async def listen(handlers: dict[str, Any]) -> None:

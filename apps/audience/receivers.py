@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from apps.accounts.models import User
 from apps.accounts.signals import user_banned, user_unbanned
+from apps.realtime import deeds
 from apps.streams.models import Stream
 from apps.streams.signals import stream_changed, stream_ended, stream_started
 
@@ -35,6 +36,7 @@ def close_stream(sender: Any, stream: Stream, **kwargs: Any) -> None:
     try:
         services.stream_close(stream_id=stream.pk, category_id=stream.category_id)
     except (RedisError, OSError):
+        deeds.nobody_heard(str(stream.pk))
         logger.warning("stream %s is closed later: Redis is away", stream.pk, exc_info=True)
 
 

@@ -29,6 +29,7 @@ from .dashboard_house import (
     Gate,
     OpenAlerts,
     Server,
+    Unshown,
     alerts_open,
     channels_failing,
     drift,
@@ -37,6 +38,8 @@ from .dashboard_house import (
     moment,
     replies_or_errors,
     servers,
+    silent_servers,
+    unshown,
 )
 from .jobs import Job, jobs_health
 from .models import AlertChannel
@@ -44,7 +47,7 @@ from .models import AlertChannel
 logger = logging.getLogger(__name__)
 
 TOP = 10
-# Servers that fell silent are shown for as long as they are on the register: somebody wants to know.
+# Processes that fell silent are shown for as long as they are on the register, ten minutes: somebody wants to know.
 SERVERS_KEPT_MS = audience_store.PROCESS_KEPT_S * 1000
 
 
@@ -105,6 +108,7 @@ class Dashboard:
     top: list[TopStream] | None = None
     servers: list[Server] | None = None
     gates: list[Gate] | None = None
+    unshown: Unshown | None = None  # of both
     jobs: list[Job] | None = None
     drift: Drift | None = None
     zones: Zones | None = None
@@ -124,6 +128,7 @@ def dashboard_read(parts: Collection[Part] = frozenset(Part)) -> Dashboard:
             house_store.reconciled(),
             job_store.jobs(),
             board_store.board_look(gates=True),
+            board_store.gates_heard(now_ms - SERVERS_KEPT_MS),
         ]
         if Part.STREAMS in parts
         else [house_store.house()]
@@ -182,15 +187,22 @@ def _zones() -> Zones | None:
 
 
 def _house(replies: list[Any], now_ms: int) -> dict[str, Any]:
-    house, live, ranked, heard, reconciled, jobs, board = replies
+    house, live, ranked, heard, reconciled, jobs, board, gates_heard = replies
     ids = known(ranked, lambda reply: [int(member) for member in reply])
     processes = known(heard, house_store.servers_heard_read)
+    telling = known(board, lambda reply: board_store.board_read(reply).gates or {})
+    reported = known(gates_heard, house_store.servers_heard_read) if telling is not None else None
+    left = [
+        *([] if processes is None else [unshown(processes, silent_servers(processes, now_ms))]),
+        *([] if reported is None or telling is None else [unshown(reported, reported.keys() - telling.keys())]),
+    ]
     return {
         "viewers": known(house, lambda reply: int(reply)),
         "streams": known(live, lambda reply: int(reply)),
         "top": known(ids, _top),
         "servers": known(processes, lambda heard: servers(heard, now_ms)),
-        "gates": known(board, gates),
+        "gates": known(reported, lambda heard: gates(heard, telling or {})),
+        "unshown": Unshown(sum(one.total for one in left), sum(one.silent for one in left)),
         "jobs": known(jobs, lambda reply: jobs_health(job_store.jobs_read(reply), now=moment(now_ms))),
         "drift": known(reconciled, drift),
     }

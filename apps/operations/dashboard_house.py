@@ -1,7 +1,7 @@
 """Parts of the operators' first page: server processes, gates, drift and alerts."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 ALERTS_SHOWN = 10
 SERVERS_SHOWN = 50
+# Of those that fell silent as many at least, however many processes there are: they are what somebody looks for.
+SILENT_SHOWN = 25
 
 T = TypeVar("T")
 
@@ -41,12 +43,21 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A process that keeps up with lines, and the sockets that wait there."""
+    """A process that keeps up with lines, and the sockets that wait there; None of one that fell silent."""
 
     place: str
-    zones: int
-    sockets: int
+    zones: int | None
+    sockets: int | None
     heard_at: datetime
+    is_silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unshown:
+    """Processes that are on the register, and for which there is no room."""
+
+    total: int
+    silent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +116,30 @@ def known(reply: Any, read: Callable[[Any], T]) -> T | None:
         return None
 
 
+def silent_servers(heard: Mapping[str, int], now_ms: int) -> set[str]:
+    """Those of these processes that have not reported for long."""
+    return {process for process, heard_ms in heard.items() if now_ms - heard_ms > SERVER_SILENCE_MS}
+
+
+def chosen(heard: Mapping[str, int], silent: Collection[str]) -> list[str]:
+    """The processes for which there is room: of the silent ones the last that fell so, then of the others."""
+    latest = sorted(heard, key=lambda process: -heard[process])
+    others = [process for process in latest if process not in silent]
+    room = max(SILENT_SHOWN, SERVERS_SHOWN - len(others))
+    shown = [process for process in latest if process in silent][:room]
+    return [*shown, *others[: SERVERS_SHOWN - len(shown)]]
+
+
+def unshown(heard: Mapping[str, int], silent: Collection[str]) -> Unshown:
+    """How many are left out."""
+    left = heard.keys() - set(chosen(heard, silent))
+    return Unshown(len(left), len(left & set(silent)))
+
+
 def servers(heard: dict[str, int], now_ms: int) -> list[Server] | None:
     """What these processes said of themselves, the silent ones first."""
-    shown = sorted(heard, key=lambda process: -heard[process])[:SERVERS_SHOWN]
+    silent = silent_servers(heard, now_ms)
+    shown = chosen(heard, silent)
     replies = replies_or_errors([house_store.server_about(process) for process in shown])
     if redis.first_error(replies):
         return None
@@ -121,7 +153,7 @@ def servers(heard: dict[str, int], now_ms: int) -> list[Server] | None:
                 sockets=int(about.get("sockets", 0)),
                 sessions=int(about.get("sessions", 0)),
                 heard_at=moment(heard[process]),
-                is_silent=now_ms - heard[process] > SERVER_SILENCE_MS,
+                is_silent=process in silent,
             )
         )
     return sorted(found, key=lambda server: (not server.is_silent, server.place))
@@ -132,23 +164,25 @@ def _place(about: Mapping[str, str], process: str) -> str:
     return f"{about['host']}:{about['pid']}" if {"host", "pid"} <= about.keys() else process
 
 
-def gates(reply: Any) -> list[Gate] | None:
-    """The gates on the board."""
-    told_of = board_store.board_read(reply).gates or {}
-    replies = replies_or_errors([board_store.gate_told(name) for name in told_of])
+def gates(heard: dict[str, int], telling: Mapping[str, board_store.Gate]) -> list[Gate] | None:
+    """These gates, the silent ones first: those that are not `telling` how their lines stand."""
+    shown = chosen(heard, heard.keys() - telling.keys())
+    replies = replies_or_errors([board_store.gate_told(name) for name in shown])
     if redis.first_error(replies):
         return None
-    told = zip(told_of.items(), map(house_store.about_read, replies), strict=True)
-    found = [
-        Gate(
-            place=_place(about, name),
-            zones=len(gate.sockets),
-            sockets=sum(gate.sockets.values()),
-            heard_at=moment(gate.at),
+    found = []
+    for name, about in zip(shown, map(house_store.about_read, replies), strict=True):
+        gate = telling.get(name)
+        found.append(
+            Gate(
+                place=_place(about, name),
+                zones=None if gate is None else len(gate.sockets),
+                sockets=None if gate is None else sum(gate.sockets.values()),
+                heard_at=moment(heard[name]),
+                is_silent=gate is None,
+            )
         )
-        for (name, gate), about in told
-    ]
-    return sorted(found, key=lambda gate: gate.place)
+    return sorted(found, key=lambda gate: (not gate.is_silent, gate.place))
 
 
 def drift(reply: Any) -> Drift | None:

@@ -46,7 +46,7 @@ ZONE_ADMINISTRATOR = Role(
     frozenset(
         _rights("waitingroom", "zone zonemanager", "view add change delete")
         | _rights("waitingroom", "zonechange", "view")
-        | {"streams.view_stream", "streams.change_stream", "streams.view_broadcaster"}
+        | {"streams.view_stream", "streams.protect_stream", "streams.view_broadcaster"}
     ),
 )
 ROLES = (OPERATOR, SUPPORT, ANALYST, ZONE_ADMINISTRATOR)

@@ -24,6 +24,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.retry import Retry
 
+from . import deeds
 from .cluster_client import cluster_client, sync_cluster_client
 from .lua import script_by_sha
 from .metrics import REDIS_FAILURES
@@ -218,7 +219,7 @@ def _pipeline_now(client: Redis | RedisCluster, commands: Sequence[Command]) -> 
     pipeline: Any = client.pipeline(transaction=False) if isinstance(client, Redis) else client.pipeline()
     for command in commands:
         pipeline.execute_command(*command)
-    with _one_kind_of_away():
+    with deeds.asked_once(deeds.REDIS), _one_kind_of_away():
         return list(pipeline.execute(raise_on_error=False))
 
 

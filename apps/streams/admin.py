@@ -105,18 +105,22 @@ class StreamAdmin(StreamActions, BigListAdmin):
         return told if obj is None else [*told, "status", "started_at", "ended_at", "peak_viewers", "total_viewers"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Stream | None = None) -> list[str]:
+        if obj is None:
+            return []
         kept = ["broadcaster", "status", "started_at", "ended_at", "peak_viewers", "total_viewers"]
-        return [] if obj is None else kept
+        may_change = super().has_change_permission(request, obj)
+        return kept if may_change else [*kept, *(name for name in TOLD if name != "zone")]
 
     def has_change_permission(self, request: HttpRequest, obj: Stream | None = None) -> bool:
-        # What has ended is only looked at.
-        return super().has_change_permission(request, obj) and (obj is None or obj.is_live)
+        # Of who may do nothing else with streams, the zone alone. What has ended is only looked at.
+        may = super().has_change_permission(request, obj) or request.user.has_perm("streams.protect_stream")
+        return may and (obj is None or obj.is_live)
 
     def has_delete_permission(self, request: HttpRequest, obj: Stream | None = None) -> bool:
         return False
 
     def save_model(self, request: HttpRequest, obj: Stream, form: ModelForm, change: bool) -> None:
-        told = {name: form.cleaned_data[name] for name in TOLD}
+        told = {name: form.cleaned_data.get(name, getattr(obj, name)) for name in TOLD}
         if change:
             services.stream_update(stream=obj, **told)
         else:

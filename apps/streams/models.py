@@ -74,12 +74,16 @@ class StreamStatus(models.TextChoices):
     ENDED = "ended", _("Ended")
 
 
+# Streams that are named as the reason why something stays.
+PROTECTED_SHOWN = 10
+
+
 def release_ended(collector: Any, field: Any, streams: "QuerySet[Stream]", using: str) -> None:
     """What happens to streams whose zone is deleted: ended ones forget it, and a live one keeps it from going.
 
     Only ended rows are written: a stream that went live since the look keeps its zone, and the foreign key holds it.
     """
-    live = streams.filter(status=StreamStatus.LIVE)
+    live = streams.filter(status=StreamStatus.LIVE)[:PROTECTED_SHOWN]
     if live:
         raise ProtectedError("a live stream stands behind the zone", set(live))
     collector.add_field_update(field, None, streams.filter(status=StreamStatus.ENDED))
@@ -88,19 +92,31 @@ def release_ended(collector: Any, field: Any, streams: "QuerySet[Stream]", using
 release_ended.lazy_sub_objs = True  # type: ignore[attr-defined]  # Django: do not load the rows before asking
 
 
+def keep_with_streams(collector: Any, field: Any, streams: "QuerySet[Stream]", using: str) -> None:
+    """What keeps a broadcaster or a category from being deleted: its streams. As PROTECT, which would read all of them.
+
+    They may be a million, and the admin asks already when it shows the question.
+    """
+    if some := streams[:PROTECTED_SHOWN]:
+        raise ProtectedError("there are streams of it", set(some))
+
+
+keep_with_streams.lazy_sub_objs = True  # type: ignore[attr-defined]  # as above
+
+
 class Stream(models.Model):
     """One broadcast. Starting again makes a new row, so that its figures stay its own."""
 
     broadcaster = models.ForeignKey(
         Broadcaster,
-        on_delete=models.PROTECT,
+        on_delete=keep_with_streams,
         related_name="streams",
         db_index=False,  # streams_by_broadcaster starts with it
         verbose_name=_("broadcaster"),
     )
     category = models.ForeignKey(
         Category,
-        on_delete=models.PROTECT,
+        on_delete=keep_with_streams,
         related_name="streams",
         db_index=False,  # streams_live_by_category starts with it
         verbose_name=_("category"),
@@ -164,7 +180,10 @@ class Stream(models.Model):
             # Live ones have no end, so this holds those that are over, and the newest together.
             models.Index(fields=["ended_at", "started_at"], name="streams_ended"),
         ]
-        permissions = [("feature_stream", "Can put streams first in the directory")]
+        permissions = [
+            ("feature_stream", "Can put streams first in the directory"),
+            ("protect_stream", "Can put streams behind zones"),
+        ]
 
     def __str__(self) -> str:
         return self.title

@@ -6,7 +6,6 @@ from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -15,9 +14,10 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from apps.accounts import ports as accounts_ports
-from apps.accounts.action_pages import ActionForm, EndField, ReasonForm, action_page
+from apps.accounts.action_pages import ActionForm, EndField, ReasonForm, action_page, row_named
 from apps.accounts.models import User
 from apps.accounts.viewers import VIEWER_ID
+from apps.realtime.deeds import one_deed
 
 from . import selectors, services
 from .models import Stream, StreamStatus
@@ -68,7 +68,11 @@ class StreamActions(ModelAdmin):
     actions = ("end_streams", "start_again", "feature_streams", "unfeature_streams")
     actions_detail = ("feature_one", "disconnect_viewer")
 
-    @action(description=gettext_lazy("End the chosen streams"), permissions=["change"])
+    def has_end_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """End streams: of who may change all of them, not of who may put them behind zones."""
+        return bool(request.user.has_perm("streams.change_stream"))
+
+    @action(description=gettext_lazy("End the chosen streams"), permissions=["end"])
     def end_streams(self, request: HttpRequest, queryset: QuerySet[Stream]) -> HttpResponse | None:
         """Ask first: every viewer of these streams will be sent away, and ended is final."""
         live = list(queryset.filter(status=StreamStatus.LIVE).select_related("broadcaster"))
@@ -79,12 +83,25 @@ class StreamActions(ModelAdmin):
         if not form.is_valid():
             return self._ask_to_end(request, live, form)
         ended, reason = 0, form.cleaned_data["reason"]
-        for stream in live:
-            if services.stream_end(stream=stream):
-                ended += 1
-                self.log_change(request, stream, f"{_('Ended from the list of streams.')} {reason}".strip())
-        text = ngettext("%(count)d stream ended.", "%(count)d streams ended.", ended) % {"count": ended}
-        self.message_user(request, text, messages.SUCCESS)
+        with one_deed() as deed:
+            for stream in live:
+                if services.stream_end(stream=stream):
+                    ended += 1
+                    self.log_change(request, stream, f"{_('Ended from the list of streams.')} {reason}".strip())
+        unheard = len(deed.untold)
+        if ended > unheard or not unheard:
+            heard = ended - unheard
+            text = ngettext("%(count)d stream ended.", "%(count)d streams ended.", heard) % {"count": heard}
+            self.message_user(request, text, messages.SUCCESS)
+        if unheard:
+            text = ngettext(
+                "%(count)d stream ended, but servers cannot be told now: who watches is told within half a minute of"
+                " Redis' return.",
+                "%(count)d streams ended, but servers cannot be told now: who watches is told within half a minute of"
+                " Redis' return.",
+                unheard,
+            )
+            self.message_user(request, text % {"count": unheard}, messages.WARNING)
         return None
 
     def _ask_to_end(self, request: HttpRequest, live: list[Stream], form: ActionForm) -> HttpResponse:
@@ -174,7 +191,7 @@ class StreamActions(ModelAdmin):
     @action(description=gettext_lazy("Feature"), permissions=["feature"], url_path="feature")
     def feature_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """From a stream's own page."""
-        return self._ask_to_feature(request, [get_object_or_404(Stream, pk=object_id)], FeatureForm())
+        return self._ask_to_feature(request, [row_named(self, request, object_id)], FeatureForm())
 
     @action(description=gettext_lazy("Feature the chosen streams no more"), permissions=["feature"])
     def unfeature_streams(self, request: HttpRequest, queryset: QuerySet[Stream]) -> None:
@@ -196,7 +213,7 @@ class StreamActions(ModelAdmin):
     @action(description=gettext_lazy("Disconnect a viewer"), permissions=["disconnect"], url_path="disconnect")
     def disconnect_viewer(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """All sockets of one viewer on this stream close at once. They may open it again."""
-        stream = get_object_or_404(Stream, pk=object_id)
+        stream = row_named(self, request, object_id)
         form = DisconnectForm.of(request)
         if not form.is_valid():
             return action_page(

@@ -5,13 +5,15 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.db.models import ForeignKey, QuerySet
+from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from apps.accounts.big_lists import BigListAdmin
 from apps.accounts.models import User
@@ -45,6 +47,22 @@ class ZoneManagerForm(ModelForm):
         return given
 
 
+class UsernameField(ModelChoiceField):
+    """Somebody whose account is in use, by the whole username: nobody is offered, and nothing is shown of accounts."""
+
+    def __init__(self, db_field: ForeignKey) -> None:
+        super().__init__(
+            User.objects.filter(is_active=True),
+            to_field_name="username",
+            label=capfirst(db_field.verbose_name),
+            help_text=gettext_lazy("The username with which this person signs in."),
+            error_messages={"invalid_choice": gettext_lazy("Nobody has this username.")},
+            widget=UnfoldAdminTextInputWidget(
+                attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+            ),
+        )
+
+
 @admin.register(ZoneManager)
 class ZoneManagerAdmin(ModelAdmin):
     """Who runs which zones."""
@@ -67,6 +85,12 @@ class ZoneManagerAdmin(ModelAdmin):
             text = _("Somebody else has just changed this. Nothing was saved; this is how it is now.")
             self.message_user(request, text, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
+        # To choose from the accounts takes the right to look at them; without it their name is typed.
+        if db_field.name != "user" or request.user.has_perm("accounts.view_user"):
+            return super().formfield_for_foreignkey(db_field, request, **kwargs)
+        return UsernameField(db_field)
 
     def save_model(self, request: HttpRequest, obj: ZoneManager, form: Any, change: bool) -> None:
         saved = manager_set(

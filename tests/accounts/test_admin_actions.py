@@ -119,6 +119,27 @@ def test_a_ban_and_its_end_leave_a_trace(desk: Client, operator: User, mina: Use
     assert timedelta(days=1) <= mina.banned_until - before <= timedelta(days=1, seconds=30)
 
 
+def test_a_ban_of_the_house_is_lifted_by_who_may_do_everything(operator: User, mina: User, jun: User):
+    User.objects.filter(pk=jun.pk).update(is_staff=True)
+    for user in (mina, jun):
+        services.user_ban(actor=operator, user=user, until=None)
+    client, refusal = helper("view_user", "ban_user"), "The ban of jun cannot be lifted by you: they run the house."
+    assert said(act(client, "unban_users", jun)) == [refusal]
+    assert (banned(), logged()) == ({"mina", "jun"}, [])
+    assert set(said(act(client, "unban_users", mina, jun))) == {refusal, "1 ban lifted."}
+    assert (banned(), logged()) == ({"jun"}, [(CHANGE, str(mina.pk), "Ban lifted.")])
+
+
+@pytest.mark.parametrize("number", ["abc", "0", "99999999999999999999", "_5F", "1.5"])
+def test_an_address_that_names_nobody_leads_nowhere(desk: Client, number: str):
+    for path in (f"{LIST}{number}/ban/", f"{LIST}{number}/disconnect/"):
+        assert desk.get(path).status_code == 404
+        assert desk.post(path, {"confirmed": "yes"}).status_code == 404
+    for deed in ("feature", "disconnect"):
+        assert desk.get(f"/admin/streams/stream/{number}/{deed}/").status_code == 404
+    assert logged() == []
+
+
 def test_users_are_disconnected(desk: Client, sockets: PlainSockets, mina: User, jun: User):
     assert act(desk, "disconnect_users", mina).status_code == 200
     assert sockets.closed == []

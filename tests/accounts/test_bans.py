@@ -57,8 +57,8 @@ def test_a_ban_for_good_ends_when_it_is_lifted(operator: User, mina: User):
     services.user_ban(actor=operator, user=mina, until=None)
     client = Client()
     assert "This account is banned." in sign_in(client).content.decode()
-    assert services.user_unban(user=mina) is True
-    assert services.user_unban(user=mina) is False
+    assert services.user_unban(actor=operator, user=mina) is True
+    assert services.user_unban(actor=operator, user=mina) is False
     assert not mina.is_banned
     assert sign_in(client).status_code == 302
     assert is_in(client)
@@ -94,6 +94,22 @@ def test_who_may_not_be_banned(operator: User, mina: User):
     assert helper.is_banned
 
 
+def test_who_may_not_lift_a_ban(operator: User, mina: User):
+    """Who could not have laid it."""
+    helper, other = (services.user_register(username=name, password=PASSWORD) for name in ("helper", "other"))
+    User.objects.filter(pk__in=[helper.pk, other.pk]).update(is_staff=True)
+    helper.refresh_from_db()
+    other.refresh_from_db()
+    for user in (helper, mina):
+        services.user_ban(actor=operator, user=user, until=None)
+    for actor in (other, helper):
+        with pytest.raises(services.BanRefused):
+            services.user_unban(actor=actor, user=helper)
+    assert set(User.objects.filter(banned_at__isnull=False)) == {helper, mina}
+    assert services.user_unban(actor=other, user=mina)
+    assert services.user_unban(actor=operator, user=helper)
+
+
 def test_both_are_announced_once_they_are_committed(
     operator: User, mina: User, django_capture_on_commit_callbacks: Any
 ):
@@ -112,7 +128,7 @@ def test_both_are_announced_once_they_are_committed(
             services.user_ban(actor=operator, user=mina, until=None)
             assert heard == []
         with django_capture_on_commit_callbacks(execute=True):
-            services.user_unban(user=mina)
+            services.user_unban(actor=operator, user=mina)
     finally:
         signals.user_banned.disconnect(on_ban)
         signals.user_unbanned.disconnect(on_unban)

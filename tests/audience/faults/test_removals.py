@@ -63,7 +63,7 @@ async def test_a_ban_closes_every_socket_at_once_and_refuses_the_tokens(
     assert metric(servers[1], 'fullhouse_rejected_input_total{entrance="viewer",reason="banned"}') == 1
     assert guest.is_open
 
-    await off_loop(lambda: user_unban(user=mina))
+    await off_loop(lambda: user_unban(actor=operator, user=mina))
     welcome = await open_tab(servers[1], ticket_of(mina, stream))
     await counted(welcome)
 
@@ -121,7 +121,7 @@ async def test_bans_come_back_after_redis_forgot_them(
     await counted(tab)
     assert await off_loop(removal_services.bans_restate) == 1
     assert await tab.is_closed() == (REMOVED, "banned")
-    await off_loop(lambda: user_unban(user=mina))
+    await off_loop(lambda: user_unban(actor=operator, user=mina))
     assert await off_loop(removal_services.bans_restate) == 0
     assert removal_store.banned_read(run_now([removal_store.banned(0)])[0]) == {}
 
