@@ -4,6 +4,7 @@ A source that cannot be read gives None, which is not the same as a figure that 
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 # What reconciliation found longer ago than this says nothing of now: it passes every half minute.
 DRIFT_GOOD_MS = 180_000
+# Once an evaluation has waited for Redis in vain for so long, it asks it nothing more: one that accepts and is silent
+# takes ten seconds a question, and every minute without an evaluation is one in which nobody is told.
+PATIENCE_S = 2.0
 # A server process that has been silent for longer is off the register.
 SERVERS_KEPT_MS = 600_000
 HOUSE = ""
@@ -78,15 +82,26 @@ class _Reader:
 
     away: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    waited_s: float = 0.0  # for Redis, in vain
 
     def known(self, kind: str, read: Callable[[], T | None]) -> T | None:
-        """What this reads; None if it cannot."""
+        """What this reads in Redis; None if it cannot, or if Redis has kept us waiting for too long already."""
+        if self.waited_s <= PATIENCE_S:
+            return self.tried(kind, read)
+        self.away.append(kind)
+        UNREAD.labels(kind).inc()
+        return None
+
+    def tried(self, kind: str, read: Callable[[], T | None]) -> T | None:
+        """What this reads, wherever it is; None if it cannot."""
         found = None
+        begun = time.monotonic()
         try:
             found = read()
         except (RedisError, OSError, audience.CountsUnavailable) as error:
             logger.warning("Figures for alerts of kind %s cannot be read: %s", kind, error)
             self.away.append(kind)
+            self.waited_s += time.monotonic() - begun
         except Exception:  # such as what another release wrote: other figures are looked at all the same
             logger.exception("Figures for alerts of kind %s cannot be understood", kind)
             self.broken.append(kind)
@@ -112,11 +127,13 @@ def house_read(*, kinds: Collection[str], now_ms: int | None = None) -> House:
         named = next((each for each in (kind, *others) if each in wanted), None)
         return None if named is None else reader.known(named, read)
 
+    is_late_wanted = AlertKind.LATE in wanted
+
     return House(
         at_ms,
         zones=_lines(board) if is_about_zones and board is not None else None,
         drift=known(AlertKind.DRIFT, lambda: _drift(at_ms)),
-        snapshot_age_s=known(AlertKind.LATE, lambda: _snapshot_age_s(at_ms)),
+        snapshot_age_s=reader.tried(AlertKind.LATE, lambda: _snapshot_age_s(at_ms)) if is_late_wanted else None,
         servers=known(AlertKind.SILENT, lambda: _servers(at_ms), AlertKind.ERRORS),
         jobs=known(AlertKind.JOB, lambda: jobs_look(at_ms)),
         is_redis_away=bool(reader.away),
