@@ -41,6 +41,7 @@ PATIENCE_S = 2.0
 # A server process that has been silent for longer is off the register.
 SERVERS_KEPT_MS = 600_000
 HOUSE = ""
+SUBJECT_KEPT = 120
 # What a rule of the kind UNREAD asks for all of.
 SOURCES = {AlertKind.LINE, AlertKind.DRIFT, AlertKind.SILENT, AlertKind.JOB}
 
@@ -57,9 +58,9 @@ class Server:
     failures: int
 
     @property
-    def place(self) -> str:
-        """Where that is, in words."""
-        return f"{self.name} ({self.role})"
+    def host(self) -> str:
+        """The machine."""
+        return self.name.rpartition(":")[0] or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +182,22 @@ def _of_servers(
         totals = {server.name: server.failures for server in servers}
         memory, rate = errors_a_minute(memories.get(HOUSE), totals=totals, now_ms=now_ms)
         return {HOUSE: Reading(rate, memory=memory)}
-    return {
-        server.name: Reading(max(0.0, (now_ms - server.heard_ms) / 1000), server.place, server.place)
-        for server in servers
-    }
+    return _silences(servers, now_ms)
+
+
+def _silences(servers: list[Server], now_ms: int) -> dict[str, Reading]:
+    """The longest silence of each host and role: processes that die and are started again and again are one trouble.
+
+    The words name who has been silent for longest.
+    """
+    found: dict[str, list[Server]] = {}
+    for server in sorted(servers, key=lambda server: server.heard_ms):
+        found.setdefault(f"{server.host} ({server.role})"[:SUBJECT_KEPT], []).append(server)
+    readings = {}
+    for subject, (longest, *_others) in found.items():
+        place = f"{longest.name} ({longest.role})"
+        readings[subject] = Reading(max(0.0, (now_ms - longest.heard_ms) / 1000), place, place)
+    return readings
 
 
 def _board(now_ms: int | None) -> board_store.Board:
@@ -229,15 +242,17 @@ def _servers(now_ms: int) -> list[Server]:
     told = map(audience_store.about_read, audience.read(asked))
     found: dict[str, Server] = {}
     for (process, heard_ms), about in zip([*edges.items(), *gates.items()], told, strict=True):
-        server = Server(
-            f"{about['host']}:{about['pid']}" if about else process,
-            about.get("role", "?"),
-            heard_ms,
-            int(about.get("failures", 0)),
-        )
+        server = _server(process, heard_ms, about)
         other = found.get(server.name)
         if other is not None:
             heard_ms, count = min(other.heard_ms, heard_ms), other.failures + server.failures
             server = replace(server, heard_ms=heard_ms, failures=count)
         found[server.name] = server
     return list(found.values())
+
+
+def _server(process: str, heard_ms: int, about: Mapping[str, str]) -> Server:
+    """One that says of itself what another release says is one that is there, and no more."""
+    name = f"{about['host']}:{about['pid']}" if "host" in about and "pid" in about else process
+    failures = about.get("failures", "")
+    return Server(name, about.get("role", "?"), heard_ms, int(failures) if failures.isdecimal() else 0)
