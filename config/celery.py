@@ -22,13 +22,24 @@ app.autodiscover_tasks()
 PROMPT, BULK = "celery", "bulk"
 app.conf.task_default_queue = PROMPT
 app.conf.task_queues = (Queue(PROMPT, routing_key=PROMPT), Queue(BULK, routing_key=BULK))
+
+# Who looks whether all is well goes before what may hang because it is not: a task that asks a silent Redis takes ten
+# seconds and more, and there are enough of them to keep every process of a worker busy. 0 is first in line; for that
+# reason, too, no process takes tasks in advance, which then would stand before the alerts.
+FIRST, USUAL = 0, 6
+app.conf.worker_prefetch_multiplier = 1
 app.conf.task_routes = {
-    "apps.analytics.tasks.daily": {"queue": BULK},
-    "apps.analytics.tasks.rankings": {"queue": BULK},
-    "apps.analytics.tasks.partitions": {"queue": BULK},
-    "apps.waitingroom.tasks.statistics_forget": {"queue": BULK},
-    "apps.operations.tasks.alerts_forget": {"queue": BULK},
+    "apps.operations.tasks.alerts": {"queue": PROMPT, "priority": FIRST},
+    "apps.operations.tasks.alerts_send": {"queue": PROMPT, "priority": FIRST},
+    "apps.analytics.tasks.daily": {"queue": BULK, "priority": USUAL},
+    "apps.analytics.tasks.rankings": {"queue": BULK, "priority": USUAL},
+    "apps.analytics.tasks.partitions": {"queue": BULK, "priority": USUAL},
+    "apps.waitingroom.tasks.statistics_forget": {"queue": BULK, "priority": USUAL},
+    "apps.operations.tasks.alerts_forget": {"queue": BULK, "priority": USUAL},
+    "apps.*": {"queue": PROMPT, "priority": USUAL},
 }
+# Alerts may be looked at late, too: of two evaluations the earlier changes nothing.
+ALERTS_EXPIRE_S = 120
 
 # A task that no worker took before it is due again is dropped (expires): after an hour without workers there is one
 # sweep to do and not 1,200.
@@ -70,12 +81,16 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour="4", minute="20"),  # Seoul's quietest hour
         "options": {"expires": 3600},
     },
-    "operations-alerts": {"task": "apps.operations.tasks.alerts", "schedule": 15.0, "options": {"expires": 15}},
+    "operations-alerts": {
+        "task": "apps.operations.tasks.alerts",
+        "schedule": 15.0,
+        "options": {"expires": ALERTS_EXPIRE_S},
+    },
     # Notices are sent when they are made; this is for those that failed, whose channels have rested by now.
     "operations-alerts-send": {
         "task": "apps.operations.tasks.alerts_send",
         "schedule": 15.0,
-        "options": {"expires": 15},
+        "options": {"expires": ALERTS_EXPIRE_S},
     },
     "operations-alerts-forget": {
         "task": "apps.operations.tasks.alerts_forget",

@@ -46,8 +46,13 @@ def rankings() -> None:
     ranking_services.rankings_keep(now=timezone.now())
 
 
-# An ALTER TABLE gives up where somebody reads for long: later he is gone.
-@shared_task(autoretry_for=(partition_services.PartitionsFailed, DatabaseError), max_retries=5, default_retry_delay=600)
+# An ALTER TABLE gives up where somebody reads for long: later he is gone. One that moves rows may take hours.
+@shared_task(
+    autoretry_for=(partition_services.PartitionsFailed, DatabaseError),
+    max_retries=5,
+    default_retry_delay=600,
+    time_limit=6 * 3_600,
+)
 def partitions() -> None:
     """Once a day: partitions of the past are made ahead, and what is older than the retention goes."""
     partition_services.past_keep(now=timezone.now())

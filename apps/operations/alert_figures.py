@@ -4,6 +4,7 @@ A source that cannot be read gives None, which is not the same as a figure that 
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -34,9 +35,13 @@ logger = logging.getLogger(__name__)
 
 # What reconciliation found longer ago than this says nothing of now: it passes every half minute.
 DRIFT_GOOD_MS = 180_000
+# Once an evaluation has waited for Redis in vain for so long, it asks it nothing more: one that accepts and is silent
+# takes ten seconds a question, and every minute without an evaluation is one in which nobody is told.
+PATIENCE_S = 2.0
 # A server process that has been silent for longer is off the register.
 SERVERS_KEPT_MS = 600_000
 HOUSE = ""
+SUBJECT_KEPT = 120
 # What a rule of the kind UNREAD asks for all of.
 SOURCES = {AlertKind.LINE, AlertKind.DRIFT, AlertKind.SILENT, AlertKind.JOB}
 
@@ -53,9 +58,9 @@ class Server:
     failures: int
 
     @property
-    def place(self) -> str:
-        """Where that is, in words."""
-        return f"{self.name} ({self.role})"
+    def host(self) -> str:
+        """The machine."""
+        return self.name.rpartition(":")[0] or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +83,26 @@ class _Reader:
 
     away: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    waited_s: float = 0.0  # for Redis, in vain
 
     def known(self, kind: str, read: Callable[[], T | None]) -> T | None:
-        """What this reads; None if it cannot."""
+        """What this reads in Redis; None if it cannot, or if Redis has kept us waiting for too long already."""
+        if self.waited_s <= PATIENCE_S:
+            return self.tried(kind, read)
+        self.away.append(kind)
+        UNREAD.labels(kind).inc()
+        return None
+
+    def tried(self, kind: str, read: Callable[[], T | None]) -> T | None:
+        """What this reads, wherever it is; None if it cannot."""
         found = None
+        begun = time.monotonic()
         try:
             found = read()
         except (RedisError, OSError, audience.CountsUnavailable) as error:
             logger.warning("Figures for alerts of kind %s cannot be read: %s", kind, error)
             self.away.append(kind)
+            self.waited_s += time.monotonic() - begun
         except Exception:  # such as what another release wrote: other figures are looked at all the same
             logger.exception("Figures for alerts of kind %s cannot be understood", kind)
             self.broken.append(kind)
@@ -112,11 +128,13 @@ def house_read(*, kinds: Collection[str], now_ms: int | None = None) -> House:
         named = next((each for each in (kind, *others) if each in wanted), None)
         return None if named is None else reader.known(named, read)
 
+    is_late_wanted = AlertKind.LATE in wanted
+
     return House(
         at_ms,
         zones=_lines(board) if is_about_zones and board is not None else None,
         drift=known(AlertKind.DRIFT, lambda: _drift(at_ms)),
-        snapshot_age_s=known(AlertKind.LATE, lambda: _snapshot_age_s(at_ms)),
+        snapshot_age_s=reader.tried(AlertKind.LATE, lambda: _snapshot_age_s(at_ms)) if is_late_wanted else None,
         servers=known(AlertKind.SILENT, lambda: _servers(at_ms), AlertKind.ERRORS),
         jobs=known(AlertKind.JOB, lambda: jobs_look(at_ms)),
         is_redis_away=bool(reader.away),
@@ -164,10 +182,22 @@ def _of_servers(
         totals = {server.name: server.failures for server in servers}
         memory, rate = errors_a_minute(memories.get(HOUSE), totals=totals, now_ms=now_ms)
         return {HOUSE: Reading(rate, memory=memory)}
-    return {
-        server.name: Reading(max(0.0, (now_ms - server.heard_ms) / 1000), server.place, server.place)
-        for server in servers
-    }
+    return _silences(servers, now_ms)
+
+
+def _silences(servers: list[Server], now_ms: int) -> dict[str, Reading]:
+    """The longest silence of each host and role: processes that die and are started again and again are one trouble.
+
+    The words name who has been silent for longest.
+    """
+    found: dict[str, list[Server]] = {}
+    for server in sorted(servers, key=lambda server: server.heard_ms):
+        found.setdefault(f"{server.host} ({server.role})"[:SUBJECT_KEPT], []).append(server)
+    readings = {}
+    for subject, (longest, *_others) in found.items():
+        place = f"{longest.name} ({longest.role})"
+        readings[subject] = Reading(max(0.0, (now_ms - longest.heard_ms) / 1000), place, place)
+    return readings
 
 
 def _board(now_ms: int | None) -> board_store.Board:
@@ -212,15 +242,17 @@ def _servers(now_ms: int) -> list[Server]:
     told = map(audience_store.about_read, audience.read(asked))
     found: dict[str, Server] = {}
     for (process, heard_ms), about in zip([*edges.items(), *gates.items()], told, strict=True):
-        server = Server(
-            f"{about['host']}:{about['pid']}" if about else process,
-            about.get("role", "?"),
-            heard_ms,
-            int(about.get("failures", 0)),
-        )
+        server = _server(process, heard_ms, about)
         other = found.get(server.name)
         if other is not None:
             heard_ms, count = min(other.heard_ms, heard_ms), other.failures + server.failures
             server = replace(server, heard_ms=heard_ms, failures=count)
         found[server.name] = server
     return list(found.values())
+
+
+def _server(process: str, heard_ms: int, about: Mapping[str, str]) -> Server:
+    """One that says of itself what another release says is one that is there, and no more."""
+    name = f"{about['host']}:{about['pid']}" if "host" in about and "pid" in about else process
+    failures = about.get("failures", "")
+    return Server(name, about.get("role", "?"), heard_ms, int(failures) if failures.isdecimal() else 0)

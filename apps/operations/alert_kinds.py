@@ -66,7 +66,8 @@ KINDS: dict[str, KindFacts] = {
     AlertKind.ERRORS: KindFacts(_("errors in the last minute"), "errors", 10, 60),
     AlertKind.DRIFT: KindFacts(_("sessions counted too many or too few"), "sessions", 50, 120),
     AlertKind.LATE: KindFacts(_("age of the last snapshot"), "seconds", 420, 0),
-    AlertKind.SILENT: KindFacts(_("last heard of before"), "seconds", 30, 0),
+    # After Redis was away all are, until they have reported again, which takes three seconds.
+    AlertKind.SILENT: KindFacts(_("last heard of before"), "seconds", 30, 15),
     AlertKind.JOB: KindFacts(_("late or failing for"), "seconds", 60, 0),
     AlertKind.UNREAD: KindFacts(_("could not be read for"), "seconds", 60, 0),
 }

@@ -17,6 +17,8 @@ from .alert_readings import Reading
 # A wait without end, such as that of a paused zone, is told as a day.
 ENDLESS_S = 86_400.0
 CALLING = (ZoneMode.OPEN, ZoneMode.QUEUE_ALL)
+# Everybody goes in at once; who is in line still has only not come yet.
+FREE = (ZoneMode.BYPASS, ZoneMode.OBSERVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def zone_reading(kind: str, each: ZoneLine, memory: Memory | None, now_ms: int) 
 
 def _wait_s(zone: Zone, waiting: int) -> float:
     """For how long who joins the end now waits, at N a minute."""
-    if not waiting:
+    if not waiting or zone.mode in FREE:
         return 0.0
     if zone.mode not in CALLING or not zone.per_minute:
         return ENDLESS_S

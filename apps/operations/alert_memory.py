@@ -7,9 +7,10 @@ What is to be remembered goes out and comes back as JSON, with the subject's wat
 from collections.abc import Mapping
 from typing import Any
 
-from .alerts import GAP_MS
-
 MINUTE_MS = 60_000
+# What was the matter before a gap of no more than this, and is so after it, was so meanwhile: mostly it is why nobody
+# looked. A Redis that hangs holds up those who look, too.
+BRIDGED_MS = 600_000
 # For so long the count of a process that does not report is kept, in case it was only away.
 ABSENT_MS = 600_000
 
@@ -63,11 +64,11 @@ def errors_a_minute(memory: Memory | None, *, totals: Mapping[str, int], now_ms:
 def lasting(memory: Memory | None, *, what: str | None, now_ms: int) -> tuple[Memory | None, float]:
     """For how many seconds the same has been the matter; 0 if nothing is (None).
 
-    After a time in which nobody looked it begins anew.
+    It goes on over a time in which nobody looked, but not over a long one.
     """
     if what is None:
         return None, 0.0
     since_ms = now_ms
-    if memory is not None and memory["what"] == what and now_ms - memory["at_ms"] <= GAP_MS:
+    if memory is not None and memory["what"] == what and now_ms - memory["at_ms"] <= BRIDGED_MS:
         since_ms = min(memory["since_ms"], now_ms)
     return {"what": what, "since_ms": since_ms, "at_ms": now_ms}, (now_ms - since_ms) / 1000

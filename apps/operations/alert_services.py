@@ -81,8 +81,12 @@ def _rule_evaluate(rule_id: int, house: House) -> int:
         if found is None:
             return 0
         evaluation = _Evaluation(rule, rule.terms(), house.now_ms, list(rule.channels.filter(enabled=True)))
+        let_go = {each.zone.pk for each in house.zones or ()} - found.keys() if rule.facts.is_of_zones else set()
         for subject in sorted({*found, *states}):
-            evaluation.look(subject, states.get(subject), found.get(subject))
+            if subject in let_go:
+                evaluation.let_go(states[subject])
+            else:
+                evaluation.look(subject, states.get(subject), found.get(subject))
         evaluation.write()
         return len(evaluation.notices)
 
@@ -122,6 +126,13 @@ class _Evaluation:
             self.states.append(self._row(subject, came.watch, reading, event))
         elif state is not None:
             self.at_rest.append(subject)
+
+    def let_go(self, state: AlertState) -> None:
+        """Close what is there, in trouble or not, and not this rule's any more since it was changed. Nobody is told."""
+        if state.event is not None and state.event.closed_at is None:
+            state.event.closed_at = max(moment(self.now_ms), state.event.opened_at)
+            self.changed.append(state.event)
+        self.at_rest.append(state.subject)
 
     def _event(self, event: AlertEvent | None, subject: str, reading: Reading, came: Step) -> AlertEvent | None:
         """The event that the subject's watch is of now: a new one, the one before with what is new of it, or none."""

@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from apps.audience.house_store import about_read
+from apps.realtime.lua import load_script
 from apps.realtime.redis import Command
+
+_job_put = load_script(__package__, "job_put")
 
 JOBS = "house:{jobs}"
 OK = "ok"
 FAILED = "failed"
 
 
-def job_put(*, task: str, outcome: str, at_ms: int) -> Command:
-    """A task ended, OK or FAILED."""
-    return ("HSET", JOBS, f"{task}:{outcome}", at_ms)
+def job_put(*, task: str, outcome: str, at_ms: int, now_ms: int | None = None) -> Command:
+    """A task ended then, OK or FAILED; just now unless `now_ms` says otherwise. What is known to be later stays."""
+    return _job_put.call([JOBS], [f"{task}:{outcome}", at_ms, at_ms if now_ms is None else now_ms])
 
 
 def jobs() -> Command:

@@ -1,6 +1,7 @@
 """How periodic jobs fare: each task says when it succeeded or failed, and whoever looks compares with the timetable."""
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,9 @@ CLOCK_SLACK = timedelta(minutes=10)
 # Beside that, for what does not wait in the queue of all: days of many streams hold theirs up for twenty minutes, and
 # what is due every few seconds is dropped there meanwhile.
 BULK_SLACK = timedelta(minutes=30)
+# After Redis could not be told how a task ended it is not asked again for so long: where it hangs, every try takes ten
+# seconds, in which no other task runs.
+REST_MS = 30_000
 
 
 class JobState(StrEnum):
@@ -80,7 +84,8 @@ def _due(entry: Mapping[str, Any], last_ok: datetime) -> datetime:
 
 def _may_be_held_up(task: str) -> bool:
     """Whether this task waits where others may take minutes."""
-    return task in current_app.conf.task_routes
+    route = current_app.conf.task_routes.get(task, {})
+    return bool(route.get("queue", current_app.conf.task_default_queue) != current_app.conf.task_default_queue)
 
 
 def job_due(name: str, since: datetime) -> datetime:
@@ -105,9 +110,44 @@ def _on_failure(sender: Any = None, **_: Any) -> None:
     _tell(sender, job_store.FAILED)
 
 
+class _Untold:
+    """How tasks of this process ended, as far as Redis could not be told yet: of each the last success and failure.
+
+    Without this a job of every night that ended while Redis was away would look late until the next night.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._outcomes: dict[tuple[str, str], int] = {}
+        self._rests_until_ms = 0
+
+    def tell(self, task: str, outcome: str) -> None:
+        """A task ended now: tell Redis of it, and of those before."""
+        now_ms = epoch_ms()
+        with self._lock:
+            self._outcomes[task, outcome] = now_ms
+            if now_ms < self._rests_until_ms <= now_ms + REST_MS:
+                return
+            told = dict(self._outcomes)
+        try:
+            redis.ask_now(
+                [
+                    job_store.job_put(task=name, outcome=how, at_ms=at_ms, now_ms=now_ms)
+                    for (name, how), at_ms in told.items()
+                ]
+            )
+        except (RedisError, OSError) as error:
+            # The job itself is done; it only looks later than it was, until Redis can be told.
+            logger.warning("cannot note that %s ended: %s", task, error)
+            with self._lock:
+                self._rests_until_ms = epoch_ms() + REST_MS
+            return
+        with self._lock:
+            self._outcomes = {key: at_ms for key, at_ms in self._outcomes.items() if told.get(key) != at_ms}
+
+
+_untold = _Untold()
+
+
 def _tell(task: Any, outcome: str) -> None:
-    try:
-        redis.ask_now([job_store.job_put(task=task.name, outcome=outcome, at_ms=epoch_ms())])
-    except (RedisError, OSError) as error:
-        # The job itself is done; it only looks later than it was.
-        logger.warning("cannot note that %s ended: %s", task.name, error)
+    _untold.tell(task.name, outcome)

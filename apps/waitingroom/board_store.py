@@ -31,9 +31,11 @@ GATES = "gate:{zones}:gates"
 LINES = "gate:{zones}:lines"
 ROLES = "gate:{zones}:roles"
 
-# A gate reports every five seconds; silent for longer than this it is not shown, and then forgotten.
+# A gate reports every five seconds; silent for longer than this it is not shown, then what it told is forgotten, and at
+# last that there was one: alerts tell of its silence meanwhile.
 GATE_SILENT_MS = 15_000
-GATE_FORGOTTEN_MS = 60_000
+TOLD_KEPT_MS = 60_000
+GATE_KEPT_MS = 600_000
 LINES_PER_CALL = 1_000
 ABOUT_KEPT_S = 600
 
@@ -45,7 +47,7 @@ def gate_report(*, gate: str, sockets: Mapping[str, int], now_ms: int | None = N
     """A gate process is alive and keeps up with these zones; forgets those that have been silent for long."""
     now = "" if now_ms is None else now_ms
     told = json.dumps(sockets, separators=(",", ":"))
-    return _gate_report.call([SERVERS, GATES], [now, gate, told, GATE_FORGOTTEN_MS])
+    return _gate_report.call([SERVERS, GATES], [now, gate, told, TOLD_KEPT_MS, GATE_KEPT_MS])
 
 
 def gate_gone(gate: str) -> list[Command]:

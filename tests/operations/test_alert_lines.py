@@ -99,7 +99,14 @@ def test_before_the_opening_everybody_knows_that_they_wait(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("changes", "seconds"),
-    [({}, 300), ({"per_minute": 1}, 3_000), ({"per_minute": 0}, ENDLESS_S), ({"mode": "paused"}, ENDLESS_S)],
+    [
+        ({}, 300),
+        ({"per_minute": 1}, 3_000),
+        ({"per_minute": 0}, ENDLESS_S),
+        ({"mode": "paused"}, ENDLESS_S),
+        ({"mode": "bypass"}, 0),  # everybody goes in at once
+        ({"mode": "observe"}, 0),
+    ],
 )
 def test_who_joins_now_waits(changes: dict[str, Any], seconds: float) -> None:
     zone = zone_make(mode="queue-all", per_minute=10)

@@ -121,6 +121,8 @@ def test_for_how_long_something_has_been_the_matter() -> None:
     assert lasted([(0, "new"), (15, "wrong"), (30, "wrong")]) == [0, 0, 15]
 
 
-def test_nobody_knows_of_a_time_in_which_nobody_looked() -> None:
-    assert lasted([(0, "away"), (60, "away"), (121, "away"), (136, "away")]) == [0, 60, 0, 15]
+def test_it_goes_on_over_a_time_in_which_nobody_looked_but_not_over_a_long_one() -> None:
+    assert lasted([(0, "away"), (60, "away"), (121, "away"), (136, "away")]) == [0, 60, 121, 136]
+    assert lasted([(0, "away"), (600, "away"), (1_201, "away"), (1_216, "away")]) == [0, 600, 0, 15]
+    assert lasted([(0, "new"), (300, "wrong"), (600, None), (601, "wrong")]) == [0, 0, 0, 0]
     assert lasted([(0, "away"), (-3_600, "away"), (-3_585, "away")]) == [0, 0, 15]

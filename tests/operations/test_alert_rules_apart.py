@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from apps.audience.house_store import server_report
 from apps.operations.alert_sending import channels_send
 from apps.operations.alert_services import RulesFailed
-from apps.operations.job_store import jobs, jobs_read
+from apps.operations.job_store import JOBS, jobs, jobs_read
 from apps.operations.jobs import JobState, jobs_health
 from apps.operations.models import AlertEvent, AlertNotice, AlertRule, AlertState
 from apps.operations.tasks import alerts
@@ -66,10 +65,10 @@ def test_the_job_fails_which_is_seen_and_told() -> None:
 
 
 def test_figures_of_another_release_leave_the_others_alone(caplog: pytest.LogCaptureFixture) -> None:
-    rule_make(name="a", kind="silent")
+    rule_make(name="a", kind="job")
     rule_make(channel_make(), name="b")
-    run_now(server_report(server="s", now_ms=NOON, about={"host": "web", "pid": 1, "failures": "some"}))
-    with pytest.raises(RulesFailed, match="figures of the kind silent"):
+    run_now([("HSET", JOBS, "sweep:ok", "just now")])
+    with pytest.raises(RulesFailed, match="figures of the kind job"):
         look(0, 200)
     assert list(AlertEvent.objects.values_list("rule_name", flat=True)) == ["b"]
     assert "cannot be understood" in caplog.text

@@ -305,4 +305,4 @@ def test_a_zone_and_an_app_are_too_much() -> None:
 def test_the_timetable(name: str, task: str) -> None:
     entry = app.conf.beat_schedule[f"operations-{name}"]
     assert (entry["task"], entry["schedule"]) == (f"apps.operations.tasks.{task}", 15.0)
-    assert entry["options"] == {"expires": 15}
+    assert entry["options"] == {"expires": 120}

@@ -4,11 +4,23 @@ from collections.abc import Callable
 
 import pytest
 
+from apps.operations import alert_figures
+from apps.operations.alert_kinds import AlertKind
 from apps.operations.models import AlertEvent, AlertState
 from apps.realtime import redis
 from apps.waitingroom import board_store
-from tests.operations.alert_stage import channel_make, drift_is, gate_reports, gate_tells, look, notices, rule_make
+from tests.operations.alert_stage import (
+    NOON,
+    channel_make,
+    drift_is,
+    gate_reports,
+    gate_tells,
+    look,
+    notices,
+    rule_make,
+)
 from tests.services.redis_server import RedisServer
+from tests.waitingroom.managing import commands
 from tests.waitingroom.zones import crowd_join, zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
@@ -112,10 +124,39 @@ def test_nobody_compares_counts() -> None:
     assert [place for place, _value in firing()] == ["viewer counts are not compared with what servers hold"]
 
 
-def test_what_was_not_looked_at_for_a_while_begins_anew() -> None:
+def test_what_was_so_before_and_is_after_a_time_in_which_nobody_looked_was_so_meanwhile() -> None:
+    """What is away is mostly why nobody looked."""
     rule()
-    for at_s in (0, 15, 200, 215, 230, 245, 260):
+    look(0)
+    look(200)
+    assert [value for _place, value in firing()] == [200]
+
+
+def test_after_a_long_time_in_which_nobody_looked_it_begins_anew() -> None:
+    rule()
+    for at_s in (0, 15, 616, 631, 646, 661, 676):
         look(at_s)
-    assert firing() == []
-    look(275)
-    assert len(firing()) == 1
+        assert firing() == [], at_s
+    look(691)
+    assert [value for _place, value in firing()] == [75]
+
+
+def test_a_redis_that_hangs_is_asked_once(
+    private_redis: RedisServer, use_redis: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(redis.TIMEOUTS, "socket_timeout", 0.5)
+    monkeypatch.setattr(alert_figures, "PATIENCE_S", 0.3)
+    use_redis(private_redis.url)
+    rule()
+    for kind in ("drift", "silent", "late", "job"):
+        rule_make(name=kind, kind=kind)
+    before = commands()
+    private_redis.pause()
+    house = alert_figures.house_read(kinds=set(AlertKind), now_ms=NOON)
+    private_redis.resume()
+    assert (house.zones, house.drift, house.servers, house.jobs) == (None, None, None, None)
+    assert house.is_redis_away
+    assert house.snapshot_age_s == 0  # the database is asked all the same
+    # What it was asked meanwhile it answers now, to nobody.
+    asked = commands() - before
+    assert (asked["evalsha"], asked["zrange"]) == (1, 0)

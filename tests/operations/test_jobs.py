@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apps.analytics.tasks import rankings
-from apps.operations import job_store
+from apps.operations import job_store, jobs
 from apps.operations.jobs import JobState, jobs_health
 from apps.realtime.redis import run_now
 from config.celery import app as celery
@@ -114,18 +114,57 @@ def test_a_task_of_a_real_worker_says_so(worker: Callable[..., Worker], monkeypa
     assert not [name for name in found if name[1] == "failed"]
 
 
-def test_a_job_is_done_although_nobody_could_be_told(
-    private_redis: RedisServer, use_redis: Callable[[str], str], caplog: pytest.LogCaptureFixture
+class Task:
+    """As far as signals tell of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """A process whose tasks all could be told of, and whose clock a test sets."""
+
+    def show(at_ms: int) -> None:
+        monkeypatch.setattr(jobs, "epoch_ms", lambda: at_ms)
+
+    monkeypatch.setattr(jobs, "_untold", jobs._Untold())
+    show(0)
+    return show
+
+
+def test_a_job_is_done_although_nobody_could_be_told_and_is_noted_later(
+    private_redis: RedisServer,
+    use_redis: Callable[[str], str],
+    caplog: pytest.LogCaptureFixture,
+    clock: Callable[[int], None],
 ):
     use_redis(private_redis.url)
     private_redis.stop()
-    from apps.operations import jobs
+    clock(1_000)
+    jobs._on_success(sender=Task(DAILY))
+    assert f"cannot note that {DAILY} ended" in caplog.text
+    private_redis.start()
+    clock(30_999)
+    jobs._on_failure(sender=Task(SWEEP))  # Redis may hang, and is not asked again so soon
+    assert told() == {}
+    clock(31_000)
+    jobs._on_success(sender=Task(SWEEP))
+    assert told() == {(DAILY, "ok"): 1_000, (SWEEP, "failed"): 30_999, (SWEEP, "ok"): 31_000}
+    private_redis.flush()
+    clock(32_000)
+    jobs._on_success(sender=Task(SWEEP))
+    assert told() == {(SWEEP, "ok"): 32_000}  # what was told once is done with
 
-    class Task:
-        name = SWEEP
 
-    jobs._on_success(sender=Task())
-    assert "cannot note that" in caplog.text
+@on_both
+def test_what_is_noted_late_takes_nothing_back(redis_url: str):
+    for at_ms, now_ms, known in ((5_000, 5_000, 5_000), (4_000, 6_000, 5_000), (7_000, 7_000, 7_000)):
+        run_now([job_store.job_put(task=SWEEP, outcome=job_store.OK, at_ms=at_ms, now_ms=now_ms)])
+        assert told() == {(SWEEP, "ok"): known}
+    # A clock that was set back: what lies ahead of it is no later.
+    run_now([job_store.job_put(task=SWEEP, outcome=job_store.OK, at_ms=6_000)])
+    assert told() == {(SWEEP, "ok"): 6_000}
 
 
 def test_signals_are_heard_in_every_process_of_ours(monkeypatch: pytest.MonkeyPatch):
