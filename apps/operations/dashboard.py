@@ -115,6 +115,11 @@ class Dashboard:
     alerts: OpenAlerts | None = None
     failing: list[AlertChannel] | None = None
 
+    @property
+    def processes(self) -> list[Server | Gate]:
+        """Servers and gates, the silent ones of both first."""
+        return sorted([*(self.servers or []), *(self.gates or [])], key=lambda one: not one.is_silent)
+
 
 def dashboard_read(parts: Collection[Part] = frozenset(Part)) -> Dashboard:
     """Read these parts. All of them: four queries, four round trips to Redis for the house and one for the zones."""

@@ -64,7 +64,7 @@ def test_the_dashboard_moves_without_a_reload_and_keeps_the_focus(
         expect(row.get_by_role("cell").last).to_have_text("3", timeout=15_000)
         expect(row.get_by_role("link")).to_be_focused()
         process = page.get_by_role("region", name="Server processes").get_by_role("row").filter(has_text=":")
-        expect(process.first.get_by_role("cell").nth(1)).to_have_text("3", timeout=15_000)
+        expect(process.first.get_by_role("cell").nth(2)).to_have_text("3", timeout=15_000)
     assert page.evaluate("window.stillHere") is True
     expect(left.get_by_text("You are signed out.")).to_be_visible(timeout=15_000)
     left.locator("[data-signed-out]").get_by_role("link").click()

@@ -1,8 +1,9 @@
 """admin: the operators' lists with a million users (`--connections`) and a million streams, and how fast a ban acts.
 
-MariaDB makes the rows itself; of the users half a percent is inactive, a thousandth staff, and as many are banned. Each
-of PAGES is asked for over HTTP twenty times, one after another, by an operator who is signed in; `slowest_p95_ms` is
-the p95 of the slowest. `found` says how many rows each showed, so that a page that shows nothing is seen.
+MariaDB makes the rows itself; of the users half a percent is inactive, a thousandth staff, and as many are banned; of
+the streams a fiftieth is behind twenty zones, and a thousand are live. Each of PAGES is asked for over HTTP twenty
+times, one after another, by an operator who is signed in; `slowest_p95_ms` is the p95 of the slowest. `found` says how
+many rows each showed, and `found_least` fails a run with a page that shows nothing: of it the time says nothing.
 
 `ban_ms` is the time from an operator's POST until a viewer's socket is closed with 4423, the slowest of twenty viewers
 who are banned one after another; the answer to the operator comes after that or before.
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from apps.accounts.models import User
 
 CHANNELS, DAYS = 10_000, 100
+LIVE, ZONES, BEHIND_ZONES = 1_000, 20, 50  # of how many streams one is behind a zone
 ASKED, BANNED = 20, 20
 PATIENCE_S = 10.0
 CLOSED = 4423
@@ -75,12 +77,13 @@ def run(house: House, options: Options) -> Result:
             "users": options.connections,
             "streams": CHANNELS * DAYS,
             "slowest_p95_ms": max(one["p95"] for one in pages.values()),
+            "found_least": min(found.values()),
             "ban_ms": bans["most"],
             "ban_p50_ms": bans["p50"],
             "pages_ms": pages,
             "found": found,
         },
-        goals={"slowest_p95_ms": ("at_most", 500), "ban_ms": ("at_most", 1_000)},
+        goals={"slowest_p95_ms": ("at_most", 500), "found_least": ("at_least", 1), "ban_ms": ("at_most", 1_000)},
     )
 
 
@@ -93,9 +96,11 @@ def _fill(users: int) -> "tuple[User, dict[str, int]]":
 
     from apps.accounts.services import operator_ensure
     from apps.analytics.daily import midnight
+    from apps.audience.services import catalog_rebuild
     from apps.audience.sessions import SEOUL
     from apps.operations.roles import roles_ensure
     from apps.streams.services import category_ensure
+    from apps.waitingroom.services import zone_create
 
     from . import past_fill
 
@@ -119,6 +124,13 @@ def _fill(users: int) -> "tuple[User, dict[str, int]]":
     first = datetime.date(2026, 1, 1)
     past_fill.partitions_make(midnight(first), datetime.datetime.now(SEOUL))
     past_fill.channels_make(CHANNELS, first, DAYS, categories)
+    for number in range(ZONES):
+        zone_create(actor=None, zone_id=f"load-{number}", name=f"Load {number}", per_minute=600)
+    with connection.cursor() as cursor:
+        behind = f"UPDATE streams SET zone_id = CONCAT('load-', id DIV {BEHIND_ZONES} %% {ZONES})"  # noqa: S608
+        cursor.execute(f"{behind} WHERE id %% %s = 0", [BEHIND_ZONES])
+        cursor.execute("UPDATE streams SET status = 'live', ended_at = NULL WHERE id > %s", [CHANNELS * DAYS - LIVE])
+    catalog_rebuild()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE TABLE users, users_groups, streams, broadcasters")
         cursor.fetchall()
@@ -173,7 +185,7 @@ def _ask(desk: Desk, path: str) -> tuple[dict[str, float], int]:
         began = time.perf_counter()
         desk.get(path)
         took.append((time.perf_counter() - began) * 1_000)
-    rows = text.count('name="_selected_action"') or text.count('"id":')
+    rows = text.count('name="_selected_action"') or text.count('"id":') or text.count('id="user_form"')
     return {"p50": round(percentile(took, 0.5), 1), "p95": round(percentile(took, 0.95), 1)}, rows
 
 
