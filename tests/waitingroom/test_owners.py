@@ -134,7 +134,7 @@ def test_a_role_is_given_and_taken_with_a_reason(desk: Desk) -> None:
     form = re.search(rf'<form[^>]*people/{his.pk}/remove/".*?</form>', page(client, "zones/concert/people/"), re.S)
     assert form is not None
     sent = {**fields_of(form[0]), "why": "has left"}
-    assert set(sent) == {"role", "username", "why"}
+    assert set(sent) == {"shown_name", "shown_role", "why"}
     assert client.post(f"{PEOPLE}{his.pk}/remove/", sent).status_code == 302
     assert role_notes()[1:] == [
         ("hana", "concert", None, "operator", "the late shift"),

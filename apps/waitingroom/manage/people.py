@@ -94,7 +94,7 @@ def person_remove(request: HttpRequest, zone_id: str, manager_id: int) -> HttpRe
     zone, _role = zone_for(person(request), zone_id, Action.ROLES)
     if ZoneManager.objects.filter(pk=manager_id).exclude(zone=zone).exists():
         raise Http404("no such role of this zone")
-    shown, why = request.POST.get("role", ""), request.POST.get("why", "")
+    shown, why = request.POST.get("shown_role", ""), request.POST.get("why", "")
     try:
         is_taken = role_services.manager_remove(
             actor=person(request),
@@ -109,7 +109,7 @@ def person_remove(request: HttpRequest, zone_id: str, manager_id: int) -> HttpRe
         messages.error(request, last_owner())
         return _people_page(request, zone, tried=Tried(manager_id, why), status=400)
     if not is_taken:
-        conflict = Conflict(zone, role_change_of(zone.pk, request.POST.get("username", "")))
+        conflict = Conflict(zone, role_change_of(zone.pk, request.POST.get("shown_name", "")))
         return _people_page(request, zone, conflict=conflict, tried=Tried(manager_id, why), status=409)
     messages.success(request, _("The role is taken away."))
     return _people_left_to(request, zone)
