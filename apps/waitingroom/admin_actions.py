@@ -71,8 +71,11 @@ def _deletion_warning(company: Sequence[Model]) -> str:
         told = ", ".join(str(one.user if isinstance(one, ZoneManager) else one) for one in ones[:NAMED])
         if (left := len(ones) - NAMED) > 0:
             told = f"{told} +{left}"
-        what = {"what": model._meta.verbose_name_plural, "names": told}
-        words.append(_("These %(what)s are deleted as well: %(names)s.") % what)
+        if model is ZoneManager:
+            words.append(_("People who lose their role there: %(names)s.") % {"names": told})
+        else:
+            what = {"what": model._meta.verbose_name_plural, "names": told}
+            words.append(_("These %(what)s are deleted as well: %(names)s.") % what)
     return " ".join(words)
 
 

@@ -45,7 +45,7 @@ def test_what_goes_with_a_zone_is_named_before_and_traced_after(desk: Client, in
     chosen = {"action": "delete_selected", "_selected_action": ["one"]}
     page = desk.post(LIST, chosen) if in_bulk else desk.get(f"{LIST}one/delete/")
     assert WARNING in page.content.decode()
-    assert "These zone managers are deleted as well: kim." in page.content.decode()
+    assert "People who lose their role there: kim." in page.content.decode()
     answer = {"confirmed": "yes", "post": "yes", "seen": f"one:{zone.version}"}
     desk.post(LIST, {**chosen, **answer}) if in_bulk else desk.post(f"{LIST}one/delete/", answer)
     assert list(AlertRule.objects.values_list("name", flat=True)) == ["All lines"]
