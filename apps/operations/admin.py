@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from apps.accounts.action_pages import action_page
 from apps.accounts.big_lists import BigChangeList, BigListAdmin
+from apps.waitingroom.models import Zone
 
 from . import channel_admin as channel_admin
 from .alert_kinds import NoticeState, facts_of
@@ -25,6 +26,21 @@ from .alert_texts import value_text
 from .models import AlertEvent, AlertNotice, AlertRule
 
 SEVERITY_LABELS = {"info": "info", "warning": "warning", "critical": "danger"}
+
+
+class AlertRuleChangeList(ChangeList):
+    """The rules, each with how many of its alerts are open: those are looked up, and not the history of years."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        is_open = AlertEvent.objects.filter(closed_at=None).order_by().values_list("rule").annotate(Count("pk"))
+        counted = dict(is_open)
+        rules: list[Any] = list(self.result_list)
+        for rule in rules:
+            rule.open_events = counted.get(rule.pk, 0)
+        self.result_list = rules
 
 
 @admin.register(AlertRule)
@@ -46,9 +62,11 @@ class AlertRuleAdmin(ModelAdmin):
         ),
     )
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AlertRuleChangeList
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[AlertRule]:
-        is_open = Count("events", filter=Q(events__closed_at=None), distinct=True)
-        return super().get_queryset(request).annotate(open_events=is_open).prefetch_related("channels")
+        return super().get_queryset(request).prefetch_related("channels")
 
     def get_readonly_fields(self, request: HttpRequest, obj: AlertRule | None = None) -> tuple[str, ...]:
         # What it remembers of its subjects is of that kind.
@@ -59,6 +77,10 @@ class AlertRuleAdmin(ModelAdmin):
             obj.save(update_fields=[name for name in form.cleaned_data if name != "channels"])
         else:
             super().save_model(request, obj, form, change)
+        if obj.app and obj.app not in set(Zone.objects.values_list("app", flat=True)):
+            # Zones may be made later; but mostly it is written otherwise, and the rule would be at peace for ever.
+            text = _("No zone belongs to the app %(app)s now, so this rule watches nothing.") % {"app": obj.app}
+            self.message_user(request, text, messages.WARNING)
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         # There are a handful of channels: boxes show them all, and fit a telephone.

@@ -2,6 +2,8 @@
 
 import threading
 
+from django.utils.translation import get_language, override
+
 from .alert_address import (
     Address,
     AddressRefused,
@@ -25,7 +27,6 @@ def deliver(*, sealed: str, title: str, body: str, severity: str) -> None:
     """Send a message to the address, of this severity or "" for good news; DeliveryFailed unless taken in SEND_S."""
     try:
         address = address_parse(address_open(sealed))
-        address_reach(address)
     except (AddressSealed, AddressRefused) as error:
         raise DeliveryFailed(str(error)) from error
     sending = _Sending(address, title, body, severity)
@@ -41,12 +42,19 @@ class _Sending(threading.Thread):
     def __init__(self, address: Address, title: str, body: str, severity: str) -> None:
         super().__init__(name="alert-delivery", daemon=True)
         self._address, self._title, self._body, self._severity = address, title, body, severity
+        self._language = get_language()  # of who reads why it failed; a thread has one of its own
         self.error: str | None = f"no answer within {SEND_S:g} s"
 
     def run(self) -> None:
         from .alert_apprise import message_send
 
         service, text = self._address.service, {"title": self._title, "body": self._body}
+        try:
+            with override(self._language):
+                address_reach(self._address)  # name servers may be what does not answer
+        except AddressRefused as refused:
+            self.error = str(refused)
+            return
         try:
             self.error = message_send(service, **text, severity=self._severity)
         except Exception as error:  # of a service's own: whatever it is, the message was not taken

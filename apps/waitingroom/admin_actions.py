@@ -10,7 +10,9 @@ from typing import Any, cast
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.actions import delete_selected
-from django.db.models import QuerySet
+from django.contrib.admin.utils import NestedObjects
+from django.db import router
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -23,7 +25,7 @@ from apps.accounts.models import User
 
 from . import selectors, services
 from .manage.display import UNKNOWN, mode_name
-from .models import Zone, ZoneMode
+from .models import Zone, ZoneManager, ZoneMode
 
 SEEN = "seen"
 _SEEN = re.compile(r"([\w-]+):(\d{1,18})(?!\S)", re.ASCII)
@@ -56,8 +58,25 @@ def _versions_seen(request: HttpRequest) -> dict[str, int]:
     return {zone_id: int(version) for zone_id, version in _SEEN.findall(request.POST.get(SEEN, ""))}
 
 
-def _deletion_warning() -> str:
-    return _("Everybody who waits there loses their place. What was counted, and the notes of changes, stay.")
+# Of what goes with zones, this many of a kind are named, and the rest counted.
+NAMED = 10
+
+
+def _deletion_warning(company: Sequence[Model]) -> str:
+    words = [_("Everybody who waits there loses their place. What was counted, and the notes of changes, stay.")]
+    by_model: dict[type[Model], list[Model]] = {}
+    for one in sorted(company, key=lambda one: (type(one).__name__, one.pk)):
+        by_model.setdefault(type(one), []).append(one)
+    for model, ones in by_model.items():
+        told = ", ".join(str(one.user if isinstance(one, ZoneManager) else one) for one in ones[:NAMED])
+        if (left := len(ones) - NAMED) > 0:
+            told = f"{told} +{left}"
+        if model is ZoneManager:
+            words.append(_("People who lose their role there: %(names)s.") % {"names": told})
+        else:
+            what = {"what": model._meta.verbose_name_plural, "names": told}
+            words.append(_("These %(what)s are deleted as well: %(names)s.") % what)
+    return " ".join(words)
 
 
 class ZoneActions(ModelAdmin):
@@ -109,7 +128,8 @@ class ZoneActions(ModelAdmin):
             return delete_selected(self, request, queryset)  # which says so, and deletes nothing
         form = ReasonForm.of(request)
         if not form.is_valid():
-            return self._ask(request, zones, "delete_selected", (_("Delete these zones?"), _deletion_warning()), form)
+            question = (_("Delete these zones?"), _deletion_warning(self._company(zones)))
+            return self._ask(request, zones, "delete_selected", question, form)
         deleted = 0
         for zone in zones:
             try:
@@ -128,19 +148,28 @@ class ZoneActions(ModelAdmin):
         return None
 
     def zone_delete(self, request: HttpRequest, zone: Zone) -> None:
-        """Delete the zone as the question showed it."""
+        """Delete the zone as the question showed it. What goes with it leaves a trace, too."""
+        company = self._company([zone])
         services.zone_delete(
             zone_id=zone.pk,
             actor=cast(User, request.user),
             expected_version=_versions_seen(request).get(zone.pk, 0),
             why=request.POST.get("reason", ""),
         )
+        self.log_deletions(request, company)
+
+    def _company(self, zones: Sequence[Zone]) -> list[Model]:
+        """What is deleted with these zones: roles, and whatever apps that we do not know hang on them."""
+        found = NestedObjects(using=router.db_for_write(Zone), origin=zones)
+        found.collect(zones)
+        company = [one for ones in found.model_objs.values() for one in ones if not isinstance(one, Zone)]
+        return [one for one in company if self.admin_site.is_registered(type(one))]
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         """The question of one zone's own page."""
         if context["perms_lacking"] or context["protected"]:
             return super().render_delete_form(request, context)
-        question = (_("Delete this zone?"), _deletion_warning())
+        question = (_("Delete this zone?"), _deletion_warning(self._company([context["object"]])))
         return self._ask(request, [context["object"]], "", question, ReasonForm(), target=request.get_full_path())
 
     def _mode_set(

@@ -164,9 +164,15 @@ ZONE_STATISTICS_KEPT_DAYS = int(os.environ.get("ZONE_STATISTICS_KEPT_DAYS", "400
 # Where this site is, for links in notices, such as https://live.example; empty: notices have no links.
 SITE_ADDRESS = os.environ.get("SITE_ADDRESS", "").rstrip("/")
 # Services that notices may be sent through, by the scheme of an Apprise address.
-ALERT_SCHEMES = os.environ.get("ALERT_SCHEMES", "slack,workflow,workflows,mailto,mailtos,jsons").split(",")
+ALERT_SCHEMES = [
+    scheme.strip()
+    for scheme in os.environ.get("ALERT_SCHEMES", "slack,workflow,workflows,mailto,mailtos,jsons").lower().split(",")
+    if scheme.strip()
+]
 # Hosts that notices may be sent to although they aren't public ones, such as the company's own mail server.
-ALERT_INTERNAL_HOSTS = [host for host in os.environ.get("ALERT_INTERNAL_HOSTS", "").lower().split(",") if host]
+ALERT_INTERNAL_HOSTS = [
+    host.strip() for host in os.environ.get("ALERT_INTERNAL_HOSTS", "").lower().split(",") if host.strip()
+]
 # Days that alerts which are over are kept; 0 keeps all of them.
 ALERTS_KEPT_DAYS = int(os.environ.get("ALERTS_KEPT_DAYS", "400"))
 
