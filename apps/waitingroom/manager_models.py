@@ -1,5 +1,6 @@
 """Who runs which zone, and who did what to it."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -81,6 +82,9 @@ class ZoneManager(models.Model):
         self.app = self.app or None
         if (self.zone_id is None) == (self.app is None):
             raise ValidationError(_("Choose either a zone or an app."))
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """Nothing: `clean`, the form and the services say the same in words for people, and the database holds it."""
 
 
 class ChangeAction(models.TextChoices):
