@@ -27,7 +27,7 @@ def test_groups_have_korean_names_but_for_those_that_people_named(desk: Client) 
     mina = user_register(username="mina", password="a long enough pass")
     for path in ("auth/group/", f"accounts/user/{mina.pk}/change/", "accounts/user/"):
         page = read(desk, path)
-        for name in ("운영자", "고객 지원", "분석가", "구역 관리자", "Night shift"):
+        for name in ("운영자", "고객 지원", "분석가", "구역 총괄 관리자", "Night shift"):
             assert name in page, (path, name)
         for role in ROLES:
             assert f"{role.name}<" not in page, (path, role.name)

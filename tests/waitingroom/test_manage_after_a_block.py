@@ -34,6 +34,9 @@ def test_nothing_is_said_where_nobody_is_told_anything(desk: Desk) -> None:
     assert act(client, "mode", mode=ZoneMode.OPEN)["Location"] == "/manage/zones/concert/"
     act(client, "message", message="Nearly there")
     assert act(client, "mode", mode=ZoneMode.PAUSED)["Location"] == "/manage/zones/concert/"
+    act(client, "block")
+    assert STILL not in client.get("/manage/zones/concert/?still_told=1").content.decode()  # closed again since
+    act(client, "mode", mode=ZoneMode.OPEN)
     viewer = desk(Role.VIEWER, name="jun")
     assert STILL not in viewer.get("/manage/zones/concert/?still_told=1").content.decode()
 
