@@ -80,6 +80,8 @@ def action_page(
     chosen = list(rows)
     opts = model_admin.model._meta
     changelist = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+    if request.path == changelist:
+        changelist = request.get_full_path()  # with what was searched for
     context = {
         **model_admin.admin_site.each_context(request),
         "title": title,

@@ -26,6 +26,7 @@ from .action_pages import ActionForm, EndField, ReasonForm, action_page, row_nam
 from .big_lists import BigListAdmin
 from .forms import NameForm
 from .models import User
+from .right_names import GroupFilter, RightsField, group_name
 
 admin.site.unregister(Group)
 
@@ -73,7 +74,7 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
     list_display = ("username", "display_name", "email", "state", "is_staff", "date_joined", "last_login")
     # With any filter this order is an index's; by another column a million rows would have to be sorted.
     sortable_by = ("date_joined",)
-    list_filter = ("is_active", "is_staff", BannedFilter, "groups", "date_joined")
+    list_filter = ("is_active", "is_staff", BannedFilter, ("groups", GroupFilter), "date_joined")
     search_fields = ("^username", "^display_name", "^email")
     search_help_text = gettext_lazy("Beginning of a username, display name or address; or a number, as in u42.")
     ordering = ("-date_joined",)
@@ -96,7 +97,8 @@ class UserAdmin(DjangoUserAdmin, BigListAdmin):  # type: ignore[misc]  # both re
         return super().number_of(term.removeprefix("u"))
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, **{**kwargs, "widget": Boxes()})
+        given = {**kwargs, "widget": Boxes(), "form_class": RightsField}
+        return super().formfield_for_manytomany(db_field, request, **given)
 
     # --- who may do what ----------------------------------------------------------------------------------------------
 
@@ -250,9 +252,15 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     """Groups of rights."""
 
     filter_horizontal = ()
+    list_display = ("shown_name",)
+
+    @display(description=gettext_lazy("name"), ordering="name")
+    def shown_name(self, obj: Group) -> str:
+        return group_name(obj)
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
-        return super().formfield_for_manytomany(db_field, request, **{**kwargs, "widget": Boxes()})
+        given = {**kwargs, "widget": Boxes(), "form_class": RightsField}
+        return super().formfield_for_manytomany(db_field, request, **given)
 
 
 @admin.register(LogEntry)

@@ -72,12 +72,16 @@ def address_parse(url: str) -> Address:
     scheme = scheme.lower()
     if not colon or len(url) > MAX_LENGTH or not url.isprintable():
         raise AddressRefused(_("That is not an address."))
-    refusal = AddressRefused(_("Addresses of this kind are not taken: %(scheme)s") % {"scheme": scheme[:20]})
     parts = None
     if scheme == NATIVE:
         scheme, parts = native_parse(url) or (NATIVE, None)
+        if parts is None:
+            raise AddressRefused(
+                _("With https only a whole webhook's address of Slack or Teams is taken. Copy it again, to its end.")
+            )
     if scheme not in settings.ALERT_SCHEMES or scheme not in SERVICES:
-        raise refusal
+        told = {"scheme": scheme[:20], "taken": ", ".join(one for one in settings.ALERT_SCHEMES if one in SERVICES)}
+        raise AddressRefused(_("Addresses that begin with %(scheme)s are not taken; these are: %(taken)s") % told)
     parts = parts or parts_of(scheme, url)
     # As Apprise understood them: it is more generous than others in what it takes for an option.
     for name in parts["qsd"] if parts else ():

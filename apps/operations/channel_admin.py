@@ -22,7 +22,7 @@ from .alert_sending import channel_test
 from .models import AlertChannel
 
 # What comes with another address.
-ADDRESS = ("sealed", "shown", "failures", "next_at")
+ADDRESS = ("sealed", "shown", "failures", "next_at", "last_error", "last_error_at")
 # Whoever presses again and again would have our servers knock at an endpoint, and a page wait for it.
 TESTED_AT_ONCE = 5
 TESTED_EVERY_S = 10
@@ -66,6 +66,7 @@ class AlertChannelForm(ModelForm):
         self.instance.sealed, self.instance.shown = address_seal(url), address.shown
         # What was wrong was wrong with another address.
         self.instance.failures, self.instance.next_at = 0, None
+        self.instance.last_error, self.instance.last_error_at = "", None
         return url
 
 
@@ -88,7 +89,7 @@ class AlertChannelAdmin(ModelAdmin):
         label={"works": "success", "fails": "danger", "unused": "info"},
     )
     def how(self, obj: AlertChannel) -> tuple[str, str]:
-        if obj.failures:
+        if obj.is_failing:
             return "fails", _("fails")
         return ("works", _("works")) if obj.last_sent_at else ("unused", _("nothing sent yet"))
 

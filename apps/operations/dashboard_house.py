@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import DatabaseError
 from django.db.models import Case, IntegerField, Value, When
+from django.utils.translation import gettext_lazy
 from redis.exceptions import RedisError
 
 from apps.audience import house_store
@@ -25,6 +26,13 @@ ALERTS_SHOWN = 10
 SERVERS_SHOWN = 50
 # Of those that fell silent as many at least, however many processes there are: they are what somebody looks for.
 SILENT_SHOWN = 25
+# Tiers of `serve --role`.
+ROLES = {
+    "all": gettext_lazy("everything"),
+    "core": gettext_lazy("streams and pages"),
+    "gate": gettext_lazy("gate"),
+    "admin": gettext_lazy("admin"),
+}
 
 T = TypeVar("T")
 
@@ -39,6 +47,11 @@ class Server:
     sessions: int
     heard_at: datetime
     is_silent: bool
+
+    @property
+    def role_words(self) -> str:
+        """What it does; a role that only another release knows is called what it is."""
+        return str(ROLES.get(self.role, self.role))
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,7 @@ class Household:
             "Fullhouse is open.",
             "",
             f"Watch      {self.url}",
+            f"Manage     {self.url}manage/ (waiting rooms)",
             f"Operate    {self.url}admin/",
             f"Sign in    {login.username} / {login.password}",
             f"Logs       {_short(self.logs)}/",

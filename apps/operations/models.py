@@ -58,6 +58,14 @@ class AlertChannel(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether what was last sent there was not taken, a notice or a test: a test counts no failure."""
+        is_last = self.last_error_at is not None and (
+            self.last_sent_at is None or self.last_error_at > self.last_sent_at
+        )
+        return bool(self.failures) or is_last
+
 
 class AlertRule(models.Model):
     """What is trouble, for how long it must be so, and who is told when."""

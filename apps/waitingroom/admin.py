@@ -25,7 +25,7 @@ from . import manager_admin as manager_admin
 from . import selectors, services
 from .admin_actions import ZoneActions
 from .admin_forms import RefusableForm, ZoneForm, ZoneRowForm
-from .manage.display import UNKNOWN, change_line, conflict_words, mode_name
+from .manage.display import UNKNOWN, change_line, conflict_words, mode_name, value_words
 from .manage.telling import UNTOLD
 from .managers import apps_to_move_to
 from .models import Zone
@@ -87,7 +87,7 @@ class ZoneAdmin(ZoneActions):
         "per_minute",
         "waiting",
         "entering",
-        "opens_at",
+        "shown_opening",
         "version",
     )
     list_editable = ("per_minute", "version")
@@ -208,10 +208,21 @@ class ZoneAdmin(ZoneActions):
     @display(
         description=gettext_lazy("mode"),
         ordering="mode",
-        label={"open": "success", "queue-all": "info", "paused": "warning", "blocked": "danger"},
+        label={
+            "open": "success",
+            "queue-all": "info",
+            "paused": "warning",
+            "blocked": "danger",
+            "bypass": "danger",
+            "observe": "warning",
+        },
     )
     def shown_mode(self, obj: Zone) -> tuple[str, str]:
         return obj.mode, mode_name(obj.mode)
+
+    @display(description=gettext_lazy("opens at"), ordering="opens_at")
+    def shown_opening(self, obj: Zone) -> str:
+        return value_words("opens_at", obj.opens_at)  # short: the column is the last of many
 
     @display(description=gettext_lazy("waiting"))
     def waiting(self, obj: Any) -> int | str:

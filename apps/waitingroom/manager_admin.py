@@ -1,6 +1,6 @@
 """Zone managers in the admin, written through their services; and what was done to zones, to look at only."""
 
-import json
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -8,7 +8,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import ForeignKey, QuerySet
 from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.text import capfirst
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
@@ -18,9 +20,13 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from apps.accounts.big_lists import BigListAdmin
 from apps.accounts.models import User
 
+from .manage.display import Difference, differences, field_label, value_words, who_words
 from .managers import role_given
-from .models import Role, ZoneChange, ZoneManager
+from .models import ChangeAction, Role, ZoneChange, ZoneManager
 from .role_services import RoleChanged, Seen, manager_remove, manager_set
+
+# Of a text before and after; the change's own page has it in full.
+LONGEST_IN_LIST = 60
 
 
 class ZoneManagerForm(ModelForm):
@@ -115,13 +121,14 @@ class ZoneManagerAdmin(ModelAdmin):
 class ZoneChangeAdmin(BigListAdmin):
     """What was done to zones. Nobody adds to it, changes it or takes from it here."""
 
-    list_display = ("at", "zone_id", "shown_action", "who_name", "shown_after", "why")
+    list_display = ("at", "zone_id", "shown_action", "shown_who", "shown_differences", "why")
     list_filter = ("action", "at")
+    list_select_related = ("who",)
     sortable_by = ()
     search_fields = ("^zone_id", "^who__username")
     search_help_text = gettext_lazy("Beginning of a zone's id or of a username; or a number.")
     ordering = ("-id",)
-    fields = ("at", "zone_id", "version", "action", "who", "who_name", "before", "after", "why", "undone_by")
+    fields = ("at", "zone_id", "version", "action", "who", "who_name", "shown_all", "why", "undone_by")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -136,6 +143,33 @@ class ZoneChangeAdmin(BigListAdmin):
     def shown_action(self, obj: ZoneChange) -> str:
         return obj.get_action_display()
 
-    @display(description=gettext_lazy("after"))
-    def shown_after(self, obj: ZoneChange) -> str:
-        return json.dumps(obj.after, ensure_ascii=False)[:120]
+    @display(description=gettext_lazy("who"))
+    def shown_who(self, obj: ZoneChange) -> str:
+        return who_words(obj)
+
+    @display(description=gettext_lazy("what was changed"))
+    def shown_differences(self, obj: ZoneChange) -> str:
+        return _lines(differences(obj), longest=LONGEST_IN_LIST)
+
+    @display(description=gettext_lazy("what was changed"))
+    def shown_all(self, obj: ZoneChange) -> str:
+        """In full; of a zone that was made or deleted, what it was like."""
+        if obj.action == ChangeAction.CREATED:
+            return _fields(obj.after)
+        return _fields(obj.before) if obj.action == ChangeAction.DELETED else _lines(differences(obj))
+
+
+def _lines(told: Iterable[Difference], longest: int | None = None) -> str:
+    """Field by field what was, and what came of it."""
+
+    def cut(text: str) -> str:
+        return Truncator(text).chars(longest) if longest else text
+
+    return format_html_join(
+        mark_safe("<br>"), "{}: {} → {}", ((one.label, cut(one.before), cut(one.after)) for one in told)
+    )
+
+
+def _fields(values: Mapping[str, Any]) -> str:
+    told = ((field_label(name), value_words(name, value)) for name, value in values.items())
+    return format_html_join(mark_safe("<br>"), "{}: {}", told)

@@ -1,11 +1,13 @@
 """Who runs which zone, and who did what to it."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 MAX_WHY = 200
@@ -62,14 +64,27 @@ class ZoneManager(models.Model):
         ]
 
     def __str__(self) -> str:
-        where = f"zone {self.zone_id}" if self.zone_id else f"app {self.app}"
-        return f"{self.user_id} is {Role(self.role).name.lower()} of {where}"
+        told = {
+            "user": self.user.get_username(),
+            "role": str(Role(self.role).label).partition(":")[0],
+            "zone": self.zone_id,
+            "app": self.app,
+        }
+        text = (
+            gettext("%(user)s: %(role)s of zone %(zone)s")
+            if self.zone_id
+            else gettext("%(user)s: %(role)s of app %(app)s")
+        )
+        return text % told
 
     def clean(self) -> None:
         """Exactly one of zone and app."""
         self.app = self.app or None
         if (self.zone_id is None) == (self.app is None):
             raise ValidationError(_("Choose either a zone or an app."))
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """Nothing: `clean`, the form and the services say the same in words for people, and the database holds it."""
 
 
 class ChangeAction(models.TextChoices):
@@ -121,7 +136,8 @@ class ZoneChange(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"zone {self.zone_id} {self.action} at {self.at:%Y-%m-%d %H:%M:%S} by {self.who_name or 'the system'}"
+        at = timezone.localtime(self.at)
+        return f"{self.zone_id}: {self.get_action_display()}, {at:%Y-%m-%d %H:%M:%S}"
 
     @property
     def can_be_undone(self) -> bool:

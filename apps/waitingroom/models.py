@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import get_language
+from django.utils.text import Truncator
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from . import rules
@@ -159,7 +160,7 @@ class Zone(models.Model):
             single_use=self.single_use,
             epoch=self.epoch,
             version=self.version,
-            origins=tuple(line.strip() for line in self.origins.splitlines() if line.strip()),
+            origins=rules.origins_of(self.origins),
             name_ko=self.name_ko,
             message_ko=self.message_ko,
             slowed_at_ms=_ms(self.slowed_at) or 0,
@@ -174,6 +175,8 @@ class Zone(models.Model):
             self.rules()
         except RulesError as error:
             column, told = _PROBLEMS.get(error.field, (error.field, error.detail))
+            if column == "origins":
+                told = origins_refusal(self.origins)
             try:
                 self.clean_fields(exclude={field.name for field in self._meta.fields} - {column})
             except ValidationError:
@@ -188,8 +191,18 @@ _PROBLEMS: dict[str, tuple[str, Any]] = {
     "poll_ms": ("poll_ms", _("Must fit into the idle limit at least twice.")),
     "opens_at_ms": ("opens_at", _("Must lie between 1970 and 2200.")),
     "prequeue_from_ms": ("prequeue_from", _("Needs an opening that comes after it.")),
-    "origins": ("origins", _("At most 20 lines like https://shop.example, without a path.")),
 }
+
+
+def origins_refusal(text: str) -> str:
+    """What is wrong with these sites to return to, if anything: which line, or that they are too many."""
+    for line in text.splitlines():
+        if line.strip() and not all(rules.is_origin(origin) for origin in rules.origins_of(line)):
+            told = {"line": Truncator(line.strip()).chars(80)}
+            return gettext("Not an address like https://shop.example, without a path: %(line)s") % told
+    if len(rules.origins_of(text)) > rules.MAX_ORIGINS:
+        return gettext("At most %(most)d sites, one a line.") % {"most": rules.MAX_ORIGINS}
+    return ""
 
 
 def _ms(moment: datetime | None) -> int | None:

@@ -134,7 +134,7 @@ class ZoneRules:
         if not isinstance(self.origins, tuple) or len(self.origins) > MAX_ORIGINS:
             raise RulesError("origins", f"must be at most {MAX_ORIGINS} origins")
         for origin in self.origins:
-            if not isinstance(origin, str) or len(origin) > 300 or not _ORIGIN.fullmatch(origin):
+            if not isinstance(origin, str) or not is_origin(origin):
                 raise RulesError("origins", f"{origin!r} is not like https://example.org")
 
     def to_json(self) -> str:
@@ -163,6 +163,16 @@ class ZoneRules:
             return cls(**known)
         except TypeError as error:  # a field without a default is missing: checks above never raise it
             raise RulesError("", "lacks a field") from error
+
+
+def origins_of(text: str) -> tuple[str, ...]:
+    """What people typed, one a line. Browsers copy an address with a slash at its end, which is forgiven."""
+    return tuple(line.strip().removesuffix("/") for line in text.splitlines() if line.strip())
+
+
+def is_origin(text: str) -> bool:
+    """Whether a browser would spell an origin so."""
+    return len(text) <= 300 and bool(_ORIGIN.fullmatch(text))
 
 
 def _mode(value: Any) -> Mode:

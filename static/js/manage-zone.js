@@ -10,6 +10,7 @@ import { ChangeList } from "./manage-changes.js";
 import { Course } from "./manage-chart.js";
 import { follow } from "./manage-link.js";
 import { Preview } from "./manage-preview.js";
+import { followRole } from "./manage-role.js";
 import { config, figure, healthWords, mark, momentAt, put, seconds, share, timeAt, timeOfDay } from "./manage-words.js";
 import { fill } from "./format.js";
 
@@ -277,17 +278,12 @@ for (const button of page.querySelectorAll("[data-copy]")) {
   });
 }
 
-// Where the page and its socket come from different addresses they may never agree: that is asked about once.
-const roleAsked = `manage-role:${config.zone}`;
-
-/** What the page offers is another thing with another role; what was typed is not thrown away for it. */
-function toldRole(role) {
-  if (role === config.role) sessionStorage.removeItem(roleAsked);
-  else if (!forms.some(isTouched) && sessionStorage.getItem(roleAsked) !== String(role)) {
-    sessionStorage.setItem(roleAsked, role);
-    location.reload();
-  }
-}
+const toldRole = followRole({
+  zone: config.zone,
+  role: config.role,
+  notice: find("role-changed"),
+  isTouched: () => forms.some(isTouched),
+});
 
 follow({
   page,

@@ -1,7 +1,7 @@
 /**
  * The waiting page: keeps one place in one line, and shows it.
  *
- * The ticket is in localStorage, so all tabs, now and later, share the place. One request is in flight at a time. A hidden
+ * The ticket is in localStorage, so all tabs share the place. One request is in flight at a time. A hidden
  * page listens to a socket instead, an open one being a sign of life: browsers run its timers once a minute only.
  */
 
@@ -31,7 +31,7 @@ let ticket = null;
 let spare = null; // brought by gate.js, for when the kept one is lost
 let line = new Line();
 let answer = null; // the last good one
-let stopped = null; // why this page no longer asks
+let stopped = null; // why we no longer ask
 let trouble = null; // "offline" or "error"
 let failures = 0;
 let heardAt = performance.now();
@@ -40,7 +40,7 @@ let due = 0; // when the timer runs out
 let timer = 0;
 let busy = false;
 let socket = null;
-let skew = 0; // this computer's clock minus the server's
+let skew = 0; // our clock minus the server's
 let said = null;
 let saidState = "";
 
@@ -101,7 +101,7 @@ function join() {
       // Other processes of a browser see what is stored a moment later: hold the lock so long.
       await new Promise((later) => setTimeout(later, 300));
     };
-    // There are no locks on pages without TLS.
+    // Without TLS there are no locks.
     (navigator.locks ? navigator.locks.request(KEY, once) : once()).catch(failed);
   });
 }
@@ -132,7 +132,7 @@ function schedule(ms, what = ask) {
   timer = setTimeout(what, ms);
 }
 
-/** An answer of ours: the other tabs take it, too. */
+/** An answer of ours, for other tabs, too. */
 function hear(body) {
   tabs?.postMessage(body);
   accept(body);
@@ -287,6 +287,7 @@ function render() {
   find("message").hidden = !message || state === "left";
   set(find("message"), message);
   find("leave").hidden = !ticket || Boolean(stopped);
+  find("kept").hidden = answer && !ticket;
   find("again").hidden = ![...LOST, "looped"].includes(stopped);
   find("go").hidden = !["admitted", "looped", "over"].includes(stopped);
   document.title = rank ? `${number(rank)} · ${name}` : stopped === "admitted" ? `${status} · ${name}` : name;

@@ -210,3 +210,15 @@ def test_the_trace_is_looked_at_and_never_changed(desk: Client, mina: User):
     assert desk.post(f"{trace}{entry.pk}/delete/", {"post": "yes"}).status_code == 403
     assert desk.post(trace, {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"}) is not None
     assert LogEntry.objects.count() == 1
+
+
+def test_who_was_searched_for_is_still_there_after_the_ban(desk: Client) -> None:
+    mina = services.user_register(username="mina", password=PASSWORD)
+    found = f"{LIST}?q=min"
+    chosen = {"action": "ban_users", "_selected_action": [mina.pk]}
+    asked = desk.post(found, chosen).content.decode()
+    assert f'action="{found}"' in asked
+    assert f'<a href="{found}"' in asked
+    done = desk.post(found, {**chosen, "confirmed": "yes", "until": "24", "reason": ""})
+    mina.refresh_from_db()
+    assert (done.status_code, done["Location"], mina.is_banned) == (302, found, True)

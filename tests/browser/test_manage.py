@@ -175,8 +175,8 @@ def test_who_loses_the_role_is_told_and_shown_nothing_more(
         assert one.evaluate("window.slippedIn === undefined")
 
     manager_remove(actor=minsu, manager_id=ZoneManager.objects.get(user=hana).pk)
-    for one in (page, wall):
-        expect(one.locator("[data-state]")).to_have_text("Not yours any more", timeout=SOON_MS)
+    for one, text in ((page, "Deleted, or not yours any more"), (wall, "Not yours any more")):
+        expect(one.locator("[data-state]")).to_have_text(text, timeout=SOON_MS)
     assert manager.context.request.get(f"{server.base_url}/manage/zones/hall/").status == 404
 
     manager_set(actor=None, user=hana, role=Role.VIEWER, zone_id="other")

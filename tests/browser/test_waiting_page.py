@@ -152,11 +152,14 @@ def test_the_page_tells_what_the_manager_does(house: House, person: Callable[...
     expect_status(kpage, "지금은 닫혀 있습니다")
     expect(kpage.locator("[data-message]")).to_have_text("아홉 시에.")
     expect(page.locator("[data-hero]")).to_be_hidden()
+    kept = page.get_by_text("your place is kept for")
+    expect(kept).to_be_hidden()  # there is none
 
     change(mode="paused", message="<i>Soon</i>", message_ko="")
     expect_status(page, "The line is paused")
     expect(page.locator("[data-message]")).to_have_text("<i>Soon</i>")  # text, whatever it looks like
     expect(page.locator("[data-left]")).to_have_text("—")
+    expect(kept).to_be_visible()
     expect_status(kpage, "입장을 잠시 멈췄습니다")
     eventually(lambda: waiting() == 2)
     assert kpage.evaluate("document.documentElement.scrollWidth") == 320

@@ -184,3 +184,21 @@ def test_errors_are_freed_of_secrets() -> None:
     assert without_secrets(text, url) == "POST … failed: … at hooks.example:443 refused …, X-Key …"
     slack = "T1JJ3T3L2 A1BRTD4JD TIiajkdnlazkcOXrIdevi7FQ"
     assert without_secrets(f"no team {slack}", SLACK) == "no team … … …"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD",
+            "With https only a whole webhook's address of Slack or",
+        ),
+        (
+            "file:///etc/passwd",
+            "file are not taken; these are: slack, workflow, workflows, mailto, mailtos, jsons, json",
+        ),
+    ],
+)
+def test_a_refusal_says_what_is_taken(url: str, said: str) -> None:
+    with pytest.raises(AddressRefused, match=said):
+        address_parse(url)

@@ -33,9 +33,9 @@ def test_staff_make_zones(client: Client) -> None:
         "http://testserver/static/js/gate.js&quot; data-zone=&quot;sale&quot;" in shown or 'data-zone="sale"' in shown
     )
     for wrong, message in (
-        ({}, "already exists"),
+        ({}, "There is a zone with this id"),
         ({"zone_id": "a b"}, "letters, digits"),
-        ({"zone_id": "SALE"}, "differs only|already exists"),
+        ({"zone_id": "SALE"}, "differs only"),
     ):
         response = client.post("/manage/new/", {**form, **wrong})
         assert response.status_code == 400

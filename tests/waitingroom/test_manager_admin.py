@@ -51,13 +51,21 @@ def test_a_role_is_given_changed_and_taken(client: Client, root: User, mina: Use
     assert [(note.who, note.after["role"]) for note in notes] == [(root, "operator"), (root, "viewer"), (root, None)]
 
 
-@pytest.mark.parametrize(("zone", "app"), [("", ""), ("concert", "shop"), ("second", "")])
-def test_a_role_that_cannot_be_is_refused(client: Client, mina: User, zone: str, app: str) -> None:
+@pytest.mark.parametrize(
+    ("zone", "app", "said"),
+    [
+        ("", "", "Choose either a zone or an app."),
+        ("concert", "shop", "Choose either a zone or an app."),
+        ("second", "", "This person has a role there already; change that one."),
+    ],
+)
+def test_a_role_that_cannot_be_is_refused(client: Client, mina: User, zone: str, app: str, said: str) -> None:
     zone_make()
     zone_make("second")
     manager_set(actor=None, user=mina, role=Role.OWNER, zone_id="second")
     response = client.post(f"{MANAGERS}add/", {"user": mina.pk, "zone": zone, "app": app, "role": 1})
     assert response.status_code == 200
+    assert list(response.context["adminform"].form.errors.values()) == [[said]]
     assert [manager.role for manager in ZoneManager.objects.all()] == [Role.OWNER]
 
 

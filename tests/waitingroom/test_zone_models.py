@@ -93,12 +93,12 @@ def test_the_defaults_are_those_of_the_reference() -> None:
         ({"opens_at": datetime(1969, 7, 20, tzinfo=UTC)}, {"opens_at": ["Must lie between 1970 and 2200."]}),
         ({"opens_at": datetime(2200, 1, 2, tzinfo=UTC)}, {"opens_at": ["Must lie between 1970 and 2200."]}),
         (
-            {"origins": "https://shop.example/cart"},
-            {"origins": ["At most 20 lines like https://shop.example, without a path."]},
+            {"origins": "https://a.example\nhttps://shop.example/cart"},
+            {"origins": ["Not an address like https://shop.example, without a path: https://shop.example/cart"]},
         ),
         (
             {"origins": "\n".join(["https://shop.example"] * 21)},
-            {"origins": ["At most 20 lines like https://shop.example, without a path."]},
+            {"origins": ["At most 20 sites, one a line."]},
         ),
         ({"message": "m" * 501}, {"message": ["must be text of at most 500 characters"]}),
     ],

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -38,7 +39,7 @@ from ..managers import (
     undoable,
     zone_for,
 )
-from ..models import Zone
+from ..models import Zone, ZoneMode
 from .display import field_label
 from .forms import VersionedForm, blame
 from .gone import may_go
@@ -100,7 +101,14 @@ def act(request: HttpRequest, zone_id: str, what: str) -> HttpResponse:
         say_done(request, DONE[what])
     else:
         messages.info(request, nothing_changed())
+    if is_changed and what == "mode" and _leaves_words(zone):
+        return redirect(f"{reverse('manage:zone', args=[zone.pk])}?still_told=1")
     return redirect("manage:zone", zone_id=zone.pk)
+
+
+def _leaves_words(before: Zone) -> bool:
+    """Whether those who wait go on reading what they were told while this zone was blocked."""
+    return before.mode == ZoneMode.BLOCKED and bool(before.message or before.message_ko)
 
 
 def is_sure(request: HttpRequest) -> bool:

@@ -70,8 +70,19 @@ def why_field() -> forms.CharField:
     )
 
 
+class MessageField(forms.CharField):
+    """Text of several lines. What is pasted is not cut at the limit without a word: too much is refused, and kept."""
+
+    def to_python(self, value: Any) -> str | None:
+        text: str | None = super().to_python(value)
+        return text.replace("\r\n", "\n") if text else text  # as the zone holds it: a line's end counts once
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
+
+
 def _english() -> forms.CharField:
-    return forms.CharField(
+    return MessageField(
         label=gettext_lazy("In English"),
         max_length=rules.MAX_MESSAGE,
         required=False,
@@ -80,7 +91,7 @@ def _english() -> forms.CharField:
 
 
 def _korean() -> forms.CharField:
-    return forms.CharField(
+    return MessageField(
         label=gettext_lazy("In Korean"),
         max_length=rules.MAX_MESSAGE,
         required=False,

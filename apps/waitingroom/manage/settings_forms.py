@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any, Self
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,7 +16,7 @@ from apps.accounts.models import User
 
 from .. import rules
 from ..manager_models import Role, ZoneManager
-from ..models import FailMode, Zone, ZoneMode
+from ..models import FailMode, Zone, ZoneMode, origins_refusal
 from ..reports import LONGEST
 from ..role_services import Seen
 from .forms import CountField, Hidden, MomentField, VersionedForm, shows_what_it_held, why_field
@@ -45,8 +47,14 @@ def _screen_field() -> forms.CharField:
     )
 
 
+def _origins_check(text: str) -> None:
+    if told := origins_refusal(text):
+        raise ValidationError(told)
+
+
 def _origins_field() -> forms.CharField:
     return forms.CharField(
+        validators=[_origins_check],
         label=gettext_lazy("Sites to return to"),
         max_length=2_000,
         required=False,
@@ -85,6 +93,14 @@ class SettingsForm(VersionedForm):
         *("fail_mode", "pass_s", "single_use", "why", "version"),
     )
 
+    def clean(self) -> dict[str, Any]:
+        """What two fields make of each other, told along with what is wrong with others."""
+        data = super().clean() or {}
+        idle_s, poll_ms = data.get("idle_s"), data.get("poll_ms")
+        if idle_s is not None and poll_ms is not None and poll_ms * 2 > idle_s * 1_000:
+            self.add_error("poll_ms", _("Must fit into the idle limit at least twice."))
+        return data
+
     def for_apps(self, apps: Sequence[str] | None) -> "SettingsForm":
         """The same form with these apps to choose from, None: any; call it before the form is looked at.
 
@@ -104,10 +120,12 @@ class CreateForm(forms.Form):
     name_ko = forms.CharField(label=gettext_lazy("Name in Korean"), max_length=rules.MAX_NAME, required=False)
     zone_id = forms.CharField(
         label=gettext_lazy("Id"),
-        max_length=64,
-        validators=Zone._meta.get_field("zone_id").validators,
+        # The one of its validators that tells of the length, too: once is enough.
+        validators=[one for one in Zone._meta.get_field("zone_id").validators if isinstance(one, RegexValidator)],
         help_text=gettext_lazy("Letters, digits, _ and -, as apps send it. It cannot be changed later."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            attrs={"maxlength": "64", "autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
     )
     per_minute = CountField(
         label=gettext_lazy("Entries a minute"), min_value=0, max_value=rules.MAX_PER_MINUTE, initial=100
@@ -123,6 +141,16 @@ class CreateForm(forms.Form):
         super().__init__(data)
         if apps is not None:
             self.fields["app"] = _app_of(self.fields["app"], apps)
+
+    def clean_zone_id(self) -> str:
+        """One that is free, as far as can be seen: told along with what is wrong with other fields."""
+        zone_id: str = self.cleaned_data["zone_id"]
+        taken = Zone.objects.filter(zone_id__iexact=zone_id).values_list("pk", flat=True).first()
+        if taken == zone_id:
+            raise ValidationError(_("There is a zone with this id."))
+        if taken is not None:
+            raise ValidationError(_("There is a zone whose id differs only in upper and lower case."))
+        return zone_id
 
 
 class ManagerForm(forms.Form):
