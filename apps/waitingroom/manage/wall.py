@@ -6,6 +6,7 @@ Health, worst first:
     stale       the line was not read for STALE_MS: no gate keeps up with it, so nobody moves
     behind      gates go by older rules than people set BEHIND_MS ago
     still       people may be called, and the front has not moved for a while in which the line grew
+    zero        people wait, and N is 0: nobody enters until somebody raises it
     underused   a line stands, and in the last minute fewer than half of N entered: those called do not come
     ok
 """
@@ -21,8 +22,8 @@ from ..outcomes import WAITING
 from ..outlook import FREE, state_of
 from ..rules import Mode
 
-Health = Literal["ok", "underused", "still", "behind", "stale", "unread", "lost"]
-LEVELS: dict[str, int] = {"ok": 0, "underused": 2, "still": 3, "behind": 4, "stale": 5, "unread": 6, "lost": 7}
+Health = Literal["ok", "underused", "zero", "still", "behind", "stale", "unread", "lost"]
+LEVELS: dict[str, int] = {"ok": 0, "underused": 2, "zero": 3, "still": 4, "behind": 5, "stale": 6, "unread": 7, "lost": 8}
 WAITED_FOR = 1  # the level of a zone that is well and has a line
 TROUBLE_STEP = 10**9  # more than wait anywhere
 
@@ -226,7 +227,9 @@ def _health(facts: ZoneFacts, bearing: Bearing | None, now_ms: int, is_served: b
     if bearing.version < facts.version and bearing.at - facts.changed_ms > BEHIND_MS:
         return "behind"
     is_moving = state_of(facts, now_ms) == WAITING and facts.mode not in FREE
-    if not is_moving or not facts.per_minute or not bearing.since:
+    if is_moving and not facts.per_minute:
+        return "zero" if bearing.waiting else "ok"
+    if not is_moving or not bearing.since:
         return "ok"
     few = facts.per_minute < FEW_A_MINUTE
     if bearing.at - bearing.moved >= STILL_MS + few * MINUTE_MS and bearing.grown > 0:
