@@ -99,7 +99,7 @@ function told(frame) {
 /** What was: sent when it changes and not again, so it is taken from a frame whose settings are old, too. */
 function toldPast(frame, isLate) {
   if (frame.history) {
-    history = frame.history.map((one) => [one.minute, one.waiting, one.entries]);
+    history = frame.history.map((one) => [one.minute, one.waiting, one.entries, one.peak]);
     course.load(history, rates, perMinute, frame.at / 1000);
     const isWhole = frame.history.length === config.historyMinutes;
     put(find("would-wait"), figure(isWhole ? frame.history.reduce((sum, one) => sum + one.would_wait, 0) : null));

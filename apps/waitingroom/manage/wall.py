@@ -23,7 +23,16 @@ from ..outlook import FREE, state_of
 from ..rules import Mode
 
 Health = Literal["ok", "underused", "zero", "still", "behind", "stale", "unread", "lost"]
-LEVELS: dict[str, int] = {"ok": 0, "underused": 2, "zero": 3, "still": 4, "behind": 5, "stale": 6, "unread": 7, "lost": 8}
+LEVELS: dict[str, int] = {
+    "ok": 0,
+    "underused": 2,
+    "zero": 3,
+    "still": 4,
+    "behind": 5,
+    "stale": 6,
+    "unread": 7,
+    "lost": 8,
+}
 WAITED_FOR = 1  # the level of a zone that is well and has a line
 TROUBLE_STEP = 10**9  # more than wait anywhere
 
@@ -94,7 +103,8 @@ class Minute:
     evicted: int
     refused: int
     would_wait: int
-    waiting: int
+    waiting: int  # at its end
+    peak: int | None  # the most that were seen in it
     wait_p50: int | None
     wait_p90: int | None
     wait_p99: int | None

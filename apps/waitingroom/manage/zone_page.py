@@ -169,7 +169,7 @@ def _script(found: Zone, detail: ZoneDetail) -> dict[str, Any]:
         "opened": opened(),
         "opens": opens(),
         "historyMinutes": HISTORY_MINUTES,
-        "history": [[one.minute, one.waiting, one.entries] for one in detail.past.history],
+        "history": [[one.minute, one.waiting, one.entries, one.peak] for one in detail.past.history],
         "rates": _rates(detail.past.changes),
         "previewUrl": reverse("manage:preview", args=[found.pk]),
         "changesUrl": reverse("manage:changes", args=[found.pk]),
@@ -201,7 +201,7 @@ def _course(detail: ZoneDetail) -> Charts | None:
     minutes = [
         reports.Minute(
             minute=datetime.fromtimestamp(one.minute, tz=here),
-            **{name: getattr(one, name) for name in reports.COLUMNS},
+            **{name: getattr(one, name) for name in (*reports.COLUMNS, "peak")},
         )
         for one in history
     ]

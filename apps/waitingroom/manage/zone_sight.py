@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 HISTORY_MINUTES = 30
 CHANGES_SHOWN = 10
-_COUNTS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting")
+_COUNTS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting", "peak")
 _FACTS = (
     *("pk", "name", "name_ko", "app", "screen", "mode", "per_minute", "version", "message", "message_ko"),
     *("updated_at", "opens_at", "prequeue_from"),
