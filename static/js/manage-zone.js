@@ -85,9 +85,8 @@ function told(frame) {
   preview?.follow(frame);
   perMinute = frame.per_minute;
   course.add(frame.at / 1000, frame.waiting, frame.entering_per_minute, perMinute);
-  if (frame.changes) {
-    const ofRate = frame.changes.filter((change) => "per_minute" in change.before);
-    rates = ofRate.map((change) => [change.at_ms, change.before.per_minute]);
+  if (frame.rates) {
+    rates = frame.rates;
     course.load(history, rates, perMinute, frame.at / 1000);
   } else course.draw();
   if (frame.version !== shown) changed(frame);

@@ -165,6 +165,8 @@ class ZonePast:
     waits: Waits
     gates: Sequence[GateSeen] = field(default_factory=list)
     changes: Sequence[ChangeTold] = field(default_factory=list)
+    # When N was changed in that time, epoch ms, and what it was before: newest first.
+    rates: Sequence[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,10 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
+from ..audit import notes_of
 from ..board_store import Gate
 from ..changes import changes_of
+from ..manager_models import UNDOABLE
 from ..models import Zone, ZoneChange, ZoneMode, ZoneStatistic
 from ..replies import ZoneMinute
 from ..rules import Mode
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 HISTORY_MINUTES = 30
 CHANGES_SHOWN = 10
+# Changes of what people may undo that are looked through for those of N.
+RATES_AMONG = 200
 _COUNTS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting", "peak")
 _FACTS = (
     *("pk", "name", "name_ko", "app", "screen", "mode", "per_minute", "version", "message", "message_ko"),
@@ -144,6 +148,16 @@ def changes_read(zone_id: str) -> list[ChangeTold]:
     return changes_told(changes_of(zone_id, CHANGES_SHOWN))
 
 
+def rates_read(zone_id: str, now: datetime) -> list[list[int]]:
+    """When N was changed in the minutes of the history, epoch ms, and what it was before: newest first. One query.
+
+    However many other changes there were since.
+    """
+    since = now - timedelta(minutes=HISTORY_MINUTES + 1)
+    notes = notes_of(zone_id).filter(action__in=UNDOABLE).values_list("at", "before")[:RATES_AMONG]
+    return [[moment_ms(at) or 0, was["per_minute"]] for at, was in notes if at >= since and "per_minute" in was]
+
+
 def gates_seen(zone_id: str, gates: Mapping[str, Gate]) -> list[GateSeen]:
     """The gates that keep up with this zone, by name."""
     return [
@@ -160,6 +174,7 @@ def past_of(
     minute: int,
     gates: Sequence[GateSeen],
     changes: Sequence[ChangeTold],
+    rates: Sequence[list[int]],
 ) -> ZonePast:
     """The past of a zone: what the database holds, and of the minutes behind that what Redis said (`fresh`).
 
@@ -198,6 +213,7 @@ def past_of(
         waits=Waits(p50=wait_quantile(waits, 0.5), p90=wait_quantile(waits, 0.9), p99=wait_quantile(waits, 0.99)),
         gates=gates,
         changes=changes,
+        rates=rates,
     )
 
 
