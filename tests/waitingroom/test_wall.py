@@ -134,6 +134,17 @@ def test_a_line_that_is_not_to_move_is_well(facts: dict[str, Any]) -> None:
     assert row(facts=facts, **STILL, **UNDERUSED).health == "ok"
 
 
+@pytest.mark.parametrize("stood", [STILL, UNDERUSED])
+def test_a_line_that_was_not_to_move_until_now_is_well(stood: dict[str, Any]) -> None:
+    """What was told last is of before, and nobody can have entered yet."""
+    for ago_ms in (0, 1_000, 29_000):
+        assert row(facts={"opens_at_ms": NOW - ago_ms}, **stood).health == "ok"
+    assert row(facts={"opens_at_ms": NOW - 61_000}, **stood).health != "ok"
+    # Open again after a pause, of which the gate has not heard yet.
+    assert row(facts={"changed_ms": NOW - 1_000}, version=6, **stood).health == "ok"
+    assert row(facts={"changed_ms": NOW - 1_000}, **stood).health != "ok"
+
+
 def test_people_who_wait_while_n_is_zero_are_trouble() -> None:
     zero = {"per_minute": 0}
     waits = row(facts=zero, waiting=8)

@@ -243,10 +243,13 @@ def _health(facts: ZoneFacts, bearing: Bearing | None, now_ms: int, is_served: b
         return "zero" if bearing.waiting else "ok"
     if not is_moving or not bearing.since:
         return "ok"
+    # What was read before the zone opened, or by older rules, is of a line that was not to move.
+    begun = max(facts.opens_at_ms or 0, facts.changed_ms if bearing.version < facts.version else 0)
+    moved, since = max(bearing.moved, begun), max(bearing.since, begun)
     few = facts.per_minute < FEW_A_MINUTE
-    if bearing.at - bearing.moved >= STILL_MS + few * MINUTE_MS and bearing.grown > 0:
+    if bearing.at - moved >= STILL_MS + few * MINUTE_MS and bearing.grown > 0:
         return "still"
-    if not few and bearing.at - bearing.since >= MINUTE_MS and bearing.entering * 2 < facts.per_minute:
+    if not few and bearing.at - since >= MINUTE_MS and bearing.entering * 2 < facts.per_minute:
         return "underused"
     return "ok"
 
