@@ -52,7 +52,7 @@ let shown = config.version;
 let olderSince = null;
 
 function clearsAt(row, at) {
-  if (!row.waiting || row.longest_wait_s === null) return null;
+  if (!row.waiting || !row.longest_wait_s) return null; // nobody knows, or everybody enters at once
   return at + row.longest_wait_s * 1000;
 }
 

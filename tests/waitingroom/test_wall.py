@@ -206,6 +206,23 @@ def test_of_a_line_that_cannot_be_read_there_is_no_figure() -> None:
     assert waiting_in([]) == 0
 
 
+def test_who_would_come_to_a_line_that_does_not_move_is_promised_nothing() -> None:
+    shut = [
+        {"mode": Mode.PAUSED},
+        {"mode": Mode.BLOCKED},
+        {"per_minute": 0},
+        {"opens_at_ms": NOW + 1},
+        {"opens_at_ms": NOW + 1, "prequeue_from_ms": NOW},
+    ]
+    for facts in shut:
+        assert row(facts=facts, waiting=0, eta=0).longest_wait_s is None
+        assert row(None, facts=facts).longest_wait_s is None
+        assert row(facts=facts, eta=3_600).longest_wait_s == 3_600  # a gate knows
+    assert row(waiting=0, eta=0).longest_wait_s == 0
+    for mode in (Mode.BYPASS, Mode.OBSERVE):
+        assert row(facts={"mode": mode}, eta=211).longest_wait_s == 0  # whoever still stands there
+
+
 def test_figures_that_are_a_minute_old_say_nothing_of_the_last_minute() -> None:
     assert row(at=NOW - 60_001).entering_per_minute == 0
     assert row(at=NOW - 60_000).entering_per_minute == 590

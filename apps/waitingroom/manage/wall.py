@@ -78,7 +78,7 @@ class WallRow:
     per_minute: int
     waiting: int | None  # None: it cannot be read now
     entering_per_minute: int | None  # entries of the last sixty seconds
-    longest_wait_s: int | None  # how long who joins the end now will wait; 0 nobody waits, None nobody knows
+    longest_wait_s: int | None  # how long who joins the end now will wait; 0 not at all, None nobody knows, or for good
     health: Health
     trouble: int  # the more, the higher up; see `trouble_of`
     version: int
@@ -198,8 +198,17 @@ def row_of(facts: ZoneFacts, bearing: Bearing | None, *, now_ms: int, is_served:
         _health(facts, bearing, now_ms, is_served),
         waiting=waiting,
         entering=0 if bearing is None or is_old else bearing.entering,
-        wait_s=0 if bearing is None or not waiting else bearing.eta,
+        wait_s=_wait_s(facts, bearing, now_ms),
     )
+
+
+def _wait_s(facts: ZoneFacts, bearing: Bearing | None, now_ms: int) -> int | None:
+    """How long who came now would wait; None while nobody is let in, and no gate says for how long."""
+    if facts.mode in FREE:
+        return 0
+    if bearing is not None and bearing.waiting:
+        return bearing.eta
+    return 0 if facts.per_minute and state_of(facts, now_ms) == WAITING else None
 
 
 def row_unread(facts: ZoneFacts, *, now_ms: int) -> WallRow:

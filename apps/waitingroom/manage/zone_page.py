@@ -132,7 +132,7 @@ def zone_page(
         "closes": closing_words(closing.schedule) if closing and bound else "",
         "tried": tried,
         "preview": preview_words(looked),
-        "clears_at": ahead.clears_at if ahead.waiting else None,
+        "clears_at": ahead.clears_at if ahead.waiting and ahead.mode not in FREE else None,
         "loses": clear_words(ahead.waiting),
         "message_now": message_words(found.message, found.message_ko),
         "opening_now": opening_words(found.opens_at),
