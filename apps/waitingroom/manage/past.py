@@ -7,7 +7,7 @@ from dataclasses import asdict
 from ..board_store import Gate
 from ..replies import ZoneMinute
 from .wall import ChangeTold, encode
-from .zone_sight import HISTORY_MINUTES, Written, gates_seen, is_settled, past_of, unwritten
+from .zone_sight import HISTORY_MINUTES, Written, gates_seen, is_settled, past_of, unwritten, waits_of
 
 # The running minute is read this often, if the budget of all zones allows it.
 FRESH_EVERY_S = 5.0
@@ -38,10 +38,10 @@ class WatchedPast:
         return closed not in self._fresh or (closed not in self._settled and is_settled(closed, time.time()))
 
     def _needed(self, minute: int) -> list[int]:
-        """The closed minutes that only Redis holds, and the last one, which says how long people wait."""
+        """The closed minutes that only Redis holds, and the last ones, which say how long people wait."""
         if self.written is None:
-            return [minute - 1]
-        return sorted({minute - 1, *unwritten(self.written, minute)} - {minute})
+            return [*waits_of(minute)]
+        return sorted({*waits_of(minute), *unwritten(self.written, minute)} - {minute})
 
     def take(self, number: int, counted: ZoneMinute, minute: int, ticks: float) -> None:
         """A minute was read."""

@@ -123,7 +123,7 @@ class Funnel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """Seconds within which half, nine in ten and 99 in 100 of those who entered in the last two minutes had entered."""
+    """Seconds in which half, nine in ten and 99 in 100 of those who entered in the last two or three minutes had."""
 
     p50: int | None
     p90: int | None

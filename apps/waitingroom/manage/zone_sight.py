@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 HISTORY_MINUTES = 30
 CHANGES_SHOWN = 10
+# How long people wait is told of those who entered in the running minute and so many before.
+WAITS_MINUTES = 2
 # Changes of what people may undo that are looked through for those of N.
 RATES_AMONG = 200
 _COUNTS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting", "peak")
@@ -124,6 +126,11 @@ def unwritten(written: Written, minute: int) -> range:
     return range(max(written.counted_to + 1, minute - HISTORY_MINUTES + 1), minute + 1)
 
 
+def waits_of(minute: int) -> range:
+    """The minutes before this one that tell how long people wait: early in a minute it and the last are not two yet."""
+    return range(minute - WAITS_MINUTES, minute)
+
+
 def changes_told(changes: Sequence[ZoneChange]) -> list[ChangeTold]:
     """Changes as people are told of them."""
     return [
@@ -197,7 +204,7 @@ def past_of(
         return written.day.get(name, 0) + sum(getattr(one, name) for one in today) if is_whole else None
 
     waits: dict[int, int] = {}
-    for number in (minute - 1, minute):
+    for number in (*waits_of(minute), minute):
         is_its = number in fresh and number >= written.made
         for bucket, entries in (fresh[number].waits if is_its else {}).items():
             waits[bucket] = waits.get(bucket, 0) + entries
