@@ -34,6 +34,13 @@ def changes_of(zone_id: str, limit: int = 20, before_id: int | None = None) -> l
     return list(found[:limit])
 
 
+def changes_page(zone_id: str, limit: int, before_id: int | None = None) -> tuple[list[ZoneChange], int | None]:
+    """As `changes_of`, and the id of the last of them if there are older ones. One query."""
+    found = changes_of(zone_id, limit + 1, before_id)
+    listed = found[:limit]
+    return listed, listed[-1].pk if len(found) > limit else None
+
+
 def change_of(zone_id: str, change_id: int) -> ZoneChange | None:
     """This change of this zone, or of one that had its id before; None if there is none."""
     return ZoneChange.objects.filter(pk=change_id, zone_id=zone_id).first()

@@ -4,7 +4,7 @@ An opening that lies ahead holds from the moment it is saved: until then nobody 
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
@@ -16,6 +16,8 @@ from .models import Zone, ZoneMode
 
 # Nobody enters, or everybody does, whatever the schedule says.
 _UNSCHEDULED = frozenset({ZoneMode.BLOCKED, ZoneMode.BYPASS, ZoneMode.OBSERVE})
+# Who means now types the minute, and answers a question before it is sent.
+NOW_FOR = timedelta(minutes=1)
 
 
 class Schedule(NamedTuple):
@@ -51,22 +53,28 @@ def closing_of(before: Mapping[str, Any], after: Mapping[str, Any], now: datetim
     return new if new.is_ahead(now) and not was.is_ahead(now) else None
 
 
-def schedule_check(zone: Zone, before: Schedule | None, *, now: datetime) -> None:
+def schedule_check(zone: Zone, before: Schedule | None, *, now: datetime, is_undo: bool = False) -> None:
     """ValidationError, by field, if the zone may not be given its new schedule now.
 
-    An event that lies wholly in the past is refused; so is one that overlaps a pre-queue that runs: its people have
-    been dealt places, so it may open at another time or be called off, but not begin at another time. A schedule that
-    stays as it was, or is taken away, is always right.
+    An event that lies in the past is refused, wholly or with its pre-queue: nobody was told to come then. A pre-queue
+    may begin now. So is one that overlaps a pre-queue that runs: its people have been dealt
+    places, so it may open at another time or be called off, but not begin at another time. A schedule that stays as it
+    was, or is taken away, is always right; one that an undo brings back may have begun meanwhile.
     """
+    passed = _("This moment has passed: choose one that is yet to come.")
     new = Schedule(zone.opens_at, zone.prequeue_from)
     if new == before or new.opens_at is None:
         return
     if new.opens_at <= now:
         if before is None or new.opens_at != before.opens_at:
-            raise ValidationError({"opens_at": _("This moment has passed: choose one that is yet to come.")})
+            raise ValidationError({"opens_at": passed})
         if new.prequeue_from is not None:
             raise ValidationError({"prequeue_from": _("The zone has opened: a pre-queue needs a new opening.")})
-    if before is not None and before.is_drawing(now) and new.prequeue_from != before.prequeue_from:
+    is_drawing = before is not None and before.is_drawing(now)
+    if before is not None and is_drawing and new.prequeue_from != before.prequeue_from:
         since = date_format(timezone.localtime(before.prequeue_from), "DATETIME_FORMAT")
         text = _("A pre-queue has been running here since %(since)s. Move its opening, or take the event away first.")
         raise ValidationError({"prequeue_from": text % {"since": since}})
+    first = now.replace(second=0, microsecond=0) - NOW_FOR
+    if new.prequeue_from is not None and new.prequeue_from < first and not is_drawing and not is_undo:
+        raise ValidationError({"prequeue_from": passed})

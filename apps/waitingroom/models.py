@@ -215,8 +215,9 @@ class ZoneStatistic(models.Model):
     Counts of that minute: `joins` places given, `entries` passes given, `evicted` for silence, `left` of their own
     accord, `refused` requests to join while the zone took nobody (who asks again counts again, so these are polls and
     not people), `would_wait` entries in mode observe that would have had to wait. `waiting` is the length of the line,
-    as last seen in that minute. `wait_p50` and so on are seconds that those
-    who entered had waited, within a tenth; null if nobody did. `waits` counts them by bucket, {"bucket": entries}, so
+    as last seen in that minute; `peak` the longest that was seen in it, every five seconds, null for minutes from
+    before that was kept. `wait_p50` and so on are seconds that those who entered had waited, within a tenth; null if
+    nobody did. `waits` counts them by bucket, {"bucket": entries}, so
     that minutes can be added up; see statistics.wait_quantile.
     """
 
@@ -230,6 +231,7 @@ class ZoneStatistic(models.Model):
     left = models.PositiveIntegerField(_("left"))
     refused = models.PositiveIntegerField(_("refused"))
     waiting = models.PositiveIntegerField(_("waiting"))
+    peak = models.PositiveIntegerField(_("longest line"), null=True)
     would_wait = models.PositiveIntegerField(_("would have waited"))
     wait_p50 = models.PositiveIntegerField(_("half waited at most"), null=True)
     wait_p90 = models.PositiveIntegerField(_("nine in ten waited at most"), null=True)

@@ -1,7 +1,7 @@
 """What the waiting room's commands are answered, as dataclasses; store.py builds the commands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 # "lost": Redis does not know the line, and gates restore it. "epoch": the line was cleared; the caller's is another.
@@ -189,19 +189,25 @@ class ZoneMinute:
     would_wait: int = 0  # came in observe mode, and would have had to wait
     refused: int = 0  # asked to join while the zone took nobody: who asks again counts again
     waiting: int = 0  # when last looked at
+    peak: int | None = None  # the most that were seen waiting, looked at every five seconds; None: nobody looked
     waits: dict[int, int]  # bucket floor(8 * log2(1 + seconds waited)) -> entries
+
+
+_COUNTED = {field.name for field in fields(ZoneMinute)} - {"waits"}
 
 
 def stats_read(reply: dict[bytes, bytes] | Sequence[bytes]) -> ZoneMinute:
     """What `stats` answered, by either protocol version; all zero if nothing happened."""
-    counts, waits = {}, {}
+    counts: dict[str, int] = {}
+    waits = {}
     for name, value in _pairs(reply):
         kind, _, bucket = name.decode().partition(":")
         if bucket:
             waits[int(bucket)] = int(value)
         else:
             counts[kind] = int(value)
-    return ZoneMinute(**counts, waits=waits)
+    # A newer release may count what this one does not know, while both run.
+    return ZoneMinute(**{kind: by for kind, by in counts.items() if kind in _COUNTED}, waits=waits)
 
 
 def catalog_read(reply: dict[bytes, bytes] | Sequence[bytes]) -> dict[str, bytes]:

@@ -39,12 +39,18 @@ class Minute:
     evicted: int
     refused: int
     would_wait: int
-    waiting: int
+    waiting: int  # at its end
+    peak: int | None = None  # the most that were seen in it; None: it is from before that was kept
     waits: Mapping[int, int] = field(default_factory=dict)  # bucket -> entries; see statistics.wait_quantile
     # As they were written, for minutes from before histograms were kept.
     wait_p50: int | None = None
     wait_p90: int | None = None
     wait_p99: int | None = None
+
+    @property
+    def longest(self) -> int:
+        """The longest line of it that is known of."""
+        return self.waiting if self.peak is None else self.peak
 
 
 Why = Literal["forgotten", "lost", "unread"]
@@ -156,7 +162,7 @@ def minutes_of(*, zone_id: str, start: datetime, end: datetime, now: datetime) -
 
 
 def _written(row: ZoneStatistic) -> Minute:
-    counts = {name: getattr(row, name) for name in (*COLUMNS, *QUANTILES)}
+    counts = {name: getattr(row, name) for name in (*COLUMNS, "peak", *QUANTILES)}
     return Minute(minute=row.minute, waits={int(bucket): by for bucket, by in row.waits.items()}, **counts)
 
 
@@ -170,7 +176,7 @@ def _from_redis(zone_id: str, numbers: range) -> Iterator[tuple[datetime, Minute
                 continue
             counted = store.stats_read(reply)
             moment = datetime.fromtimestamp(number * 60, tz=UTC)
-            counts: dict[str, Any] = {name: getattr(counted, name) for name in COLUMNS}
+            counts: dict[str, Any] = {name: getattr(counted, name) for name in (*COLUMNS, "peak")}
             counts |= {name: wait_quantile(counted.waits, share) for name, share in QUANTILES.items()}
             yield moment, Minute(minute=moment, waits=counted.waits, **counts)
 
@@ -191,7 +197,7 @@ def report_make(*, start: datetime, end: datetime, told: Told) -> Report:
     waits: Counter[int] = Counter()
     for one in minutes:
         waits.update(one.waits)
-    peak = max(minutes, key=lambda one: one.waiting, default=None)
+    peak = max(minutes, key=lambda one: one.longest, default=None)
     fastest = max(minutes, key=lambda one: one.entries, default=None)
     total = {name: sum(getattr(one, name) for one in minutes) for name in COLUMNS}
     p50, p90, p99 = (wait_quantile(waits, share) for share in QUANTILES.values())
@@ -206,8 +212,8 @@ def report_make(*, start: datetime, end: datetime, told: Told) -> Report:
         refused=total["refused"],
         would_wait=total["would_wait"],
         waits=(p50, p90, p99),
-        peak=peak.waiting if peak else 0,
-        peak_at=peak.minute if peak and peak.waiting else None,
+        peak=peak.longest if peak else 0,
+        peak_at=peak.minute if peak and peak.longest else None,
         fastest=fastest.entries if fastest else 0,
         fastest_at=fastest.minute if fastest and fastest.entries else None,
         unknown=unknown,
@@ -245,12 +251,12 @@ def report_csv(found: Report) -> str:
     lines: dict[datetime, list[int | str]] = {}
     for span in found.unknown:
         for number in range(_number(span.start), _number(span.end)):
-            lines[datetime.fromtimestamp(number * 60, tz=UTC)] = [""] * (len(COLUMNS) + len(QUANTILES))
+            lines[datetime.fromtimestamp(number * 60, tz=UTC)] = [""] * (len(COLUMNS) + 1 + len(QUANTILES))
     for one in found.minutes:
         waits = ["" if value is None else value for value in (getattr(one, name) for name in QUANTILES)]
-        lines[one.minute.astimezone(UTC)] = [*(getattr(one, name) for name in COLUMNS), *waits]
+        lines[one.minute.astimezone(UTC)] = [*(getattr(one, name) for name in COLUMNS), one.longest, *waits]
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["minute", *COLUMNS, *QUANTILES])
+    writer.writerow(["minute", *COLUMNS, "peak", *QUANTILES])
     writer.writerows([f"{minute:%Y-%m-%dT%H:%M:%SZ}", *lines[minute]] for minute in sorted(lines))
     return "\ufeff" + text.getvalue()

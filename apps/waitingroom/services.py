@@ -152,7 +152,8 @@ def zone_change(
     if not changed:
         return zone, None
     now = timezone.now()
-    schedule_check(zone, Schedule(before["opens_at"], before["prequeue_from"]), now=now)
+    was = Schedule(before["opens_at"], before["prequeue_from"])
+    schedule_check(zone, was, now=now, is_undo=action == ChangeAction.UNDONE)
     if not may_close and (closing := closing_of(before, {**before, **changed}, now)):
         raise Closing(closing)
     if zone.per_minute < before["per_minute"]:

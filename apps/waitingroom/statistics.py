@@ -72,7 +72,7 @@ def statistics_write(*, now: datetime) -> int:
     for part in slices(list(due), ZONES_AT_ONCE):
         rows, complete = _read([(zone_id, minute) for zone_id in part for minute in due[zone_id]])
         with transaction.atomic():
-            bulk_upsert(ZoneStatistic, rows, update=["waiting", *QUANTILES, "waits"], greatest=COUNTS)
+            bulk_upsert(ZoneStatistic, rows, update=["waiting", "peak", *QUANTILES, "waits"], greatest=COUNTS)
             lost = [_gap(zone_id, gaps[zone_id]) for zone_id in part if zone_id in complete and gaps[zone_id]]
             if lost:
                 logger.error("minutes of %d zones are lost: no run came to them in time", len(lost))
@@ -103,6 +103,7 @@ def _row(zone_id: str, minute: int, counted: store.ZoneMinute) -> Row:
         "zone_id": zone_id,
         "minute": _moment(minute),
         "waiting": counted.waiting,
+        "peak": counted.peak,
         **{name: getattr(counted, name) for name in COUNTS},
         **{name: wait_quantile(counted.waits, share) for name, share in QUANTILES.items()},
         "waits": {str(bucket): counted.waits[bucket] for bucket in sorted(counted.waits)},

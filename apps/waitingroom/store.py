@@ -23,7 +23,7 @@ Keys of one zone Z:
     line:{Z}:spent:<minute>:<block>  hash  single-use passes issued then that were used -> mark of the call
     line:{Z}:batch:<server>   string  the last batch of joins of a gate process, and what it was answered
     line:{Z}:stats:<minute>   hash    joins entries evicted left would_wait, refused (asked to join, each time), waiting
-                                      (a gauge), wait:<bucket>
+                                      (a gauge), peak (of that gauge), wait:<bucket>
     line:{Z}:scratch:*        bitmap  for the length of a script
     line:{Z}:whole            never   is there; see `_keys`
 Keys of the house, in one slot:

@@ -39,7 +39,7 @@ export class Course {
   /**
    * Whole minutes of the record, those of a lost connection among them; what the socket told stays.
    *
-   * @param {number[][]} history [epoch s at which a minute began, waiting, entries]
+   * @param {(number | null)[][]} history [epoch s at which a minute began, waiting at its end, entries, the most waiting]
    * @param {number[][]} rates [epoch ms, N until then], newest first
    * @param {number} rate N now
    * @param {number} at epoch s on the clock that all of these times are of: the server's, not this browser's
@@ -49,7 +49,12 @@ export class Course {
     const isTold = (time) => told.some((point) => Math.abs(point[0] - time) < NEAR_S);
     const rateAt = (time) => rates.findLast(([changedAt]) => changedAt / 1000 > time)?.[1] ?? rate;
     const past = history
-      .map(([minute, waiting, entries]) => [minute + 60, waiting, entries, rateAt(minute + 60)])
+      .flatMap(([minute, waiting, entries, peak], index) => {
+        const end = [minute + 60, waiting, entries, rateAt(minute + 60)];
+        // A line that came and went within the minute.
+        const rose = minute + 60 < at && peak > Math.max(waiting, history[index - 1]?.[1] ?? 0);
+        return rose ? [[minute + 30, peak, entries, rateAt(minute + 30)], end] : [end];
+      })
       .filter(([time]) => time < at && !isTold(time));
     for (const point of past) point.ofRecord = true;
     this.#points = [...past, ...told].sort(([one], [other]) => one - other);

@@ -63,6 +63,8 @@ export class Preview {
   }
 }
 
-function about({ waiting, per_minute, mode, entering_per_minute }) {
-  return [waiting, per_minute, mode, entering_per_minute].join();
+/** What the words are made of; before an opening, the time as well. */
+function about({ waiting, per_minute, mode, entering_per_minute, state, opens_at_ms: opensAt, at }) {
+  const passing = waiting && opensAt !== null && opensAt > at ? Math.floor(at / AGAIN_AFTER_MS) : "";
+  return [waiting, per_minute, mode, entering_per_minute, state, passing].join();
 }

@@ -21,6 +21,7 @@ const more = page.querySelector("[data-more]");
 const totals = Object.fromEntries(
   [...page.querySelectorAll("[data-total]")].map((element) => [element.dataset.total, element]),
 );
+const zonesWord = page.querySelector("[data-zones-word]");
 const korean = document.documentElement.lang === "ko";
 const rows = new Map(); // zone -> what the server said last
 const cards = new Map();
@@ -98,6 +99,7 @@ function sum() {
     troubled += row.health !== "ok";
   }
   showNumber(totals.zones, rows.size);
+  put(zonesWord, rows.size === 1 ? zonesWord.dataset.one : zonesWord.dataset.many);
   showNumber(totals.waiting, waiting);
   showNumber(totals.troubled, troubled);
   mark(totals.troubled.parentElement, "value", String(troubled));

@@ -53,7 +53,7 @@ let shown = config.version;
 let olderSince = null;
 
 function clearsAt(row, at) {
-  if (!row.waiting || row.longest_wait_s === null) return null;
+  if (!row.waiting || !row.longest_wait_s) return null; // nobody knows, or everybody enters at once
   return at + row.longest_wait_s * 1000;
 }
 
@@ -86,9 +86,8 @@ function told(frame) {
   preview?.follow(frame);
   perMinute = frame.per_minute;
   course.add(frame.at / 1000, frame.waiting, frame.entering_per_minute, perMinute);
-  if (frame.changes) {
-    const ofRate = frame.changes.filter((change) => "per_minute" in change.before);
-    rates = ofRate.map((change) => [change.at_ms, change.before.per_minute]);
+  if (frame.rates) {
+    rates = frame.rates;
     course.load(history, rates, perMinute, frame.at / 1000);
   } else course.draw();
   if (frame.version !== shown) changed(frame);
@@ -100,7 +99,7 @@ function told(frame) {
 /** What was: sent when it changes and not again, so it is taken from a frame whose settings are old, too. */
 function toldPast(frame, isLate) {
   if (frame.history) {
-    history = frame.history.map((one) => [one.minute, one.waiting, one.entries]);
+    history = frame.history.map((one) => [one.minute, one.waiting, one.entries, one.peak]);
     course.load(history, rates, perMinute, frame.at / 1000);
     const isWhole = frame.history.length === config.historyMinutes;
     put(find("would-wait"), figure(isWhole ? frame.history.reduce((sum, one) => sum + one.would_wait, 0) : null));

@@ -80,3 +80,33 @@ def test_the_chart_shows_what_the_record_has_of_a_gap(house: House, hana: User, 
     assert read_at(page, 0.6) == ""
     assert not any(inked(page, share) for share in (0.4, 0.6, 0.8))
     assert all(inked(page, share) for share in (0.1, 0.97))
+
+
+# The record of a half hour in which nobody waited when any minute ended, and 37 once in between.
+PEAK = """async () => {
+  const address = performance.getEntriesByType("resource").find(({ name }) => name.includes("manage-chart")).name;
+  const { Course } = await import(address);
+  const figure = document.querySelector("[data-course]").cloneNode(true);
+  figure.id = "another";
+  figure.style.cssText = "position: fixed; inset: 0 auto auto 0; width: 640px; z-index: 9999; background: white";
+  figure.querySelector(".plot").replaceChildren();
+  document.body.append(figure);
+  const course = new Course(figure);
+  const at = Math.floor(Date.now() / 60000) * 60;
+  const minutes = [...Array(30).keys()].map((number) => [at - 1800 + number * 60, 0, 6, number === 15 ? 37 : 0]);
+  course.load(minutes, [], 60, at);
+}"""
+
+
+def test_the_chart_shows_a_line_that_came_and_went_within_a_minute(
+    house: House, hana: User, person: Callable[..., Person]
+):
+    zone_make(hana)
+    manager = person(house())
+    manager.sign_in(hana)
+    page = manager.visit("/manage/zones/hall/")
+    expect_live(page)
+    page.evaluate(PEAK)
+    expect(page.locator("#another .u-over")).to_be_visible()
+    assert read_at(page, 870 / 1680).endswith(" · 37 · 6 / 60")
+    assert read_at(page, 0.25).endswith(" · 0 · 6 / 60")

@@ -256,3 +256,22 @@ def test_what_is_foretold_follows_the_line(house: House, hana: User, minsu: User
         change(minsu, mode="open")
         expect(foretold).to_have_text(re.compile("^At 90 a minute the line of 2 clears at"), timeout=2 * SOON_MS)
         poll()
+
+
+def test_what_is_foretold_before_an_opening_goes_with_the_clock(
+    house: House, hana: User, person: Callable[..., Person]
+):
+    now = timezone.now()
+    zone_make(hana, per_minute=60, opens_at=now + timedelta(minutes=30), prequeue_from=now)
+    server = house()
+    manager = person(server)
+    manager.sign_in(hana)
+    page = manager.visit("/manage/zones/hall/")
+    expect_live(page)
+    with in_line(server, 2):
+        expect_waiting(page, "2")
+        foretold = page.locator("[data-preview]")
+        expect(foretold).to_have_text(re.compile(r"^At 60 a minute the line of 2 clears at .*, in \d\d:\d\d\.$"))
+        said = foretold.inner_text()
+        expect(foretold).not_to_have_text(said, timeout=SOON_MS)  # and nobody came or went
+        assert page.locator("[data-figure=waiting]").inner_text() == "2"

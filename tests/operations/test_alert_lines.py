@@ -86,7 +86,7 @@ def test_a_front_that_stands_still_while_the_line_grows() -> None:
 def test_before_the_opening_everybody_knows_that_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timezone, "now", lambda: datetime.fromtimestamp(NOON / 1000, tz=UTC))
     opens_at = datetime.fromtimestamp(NOON / 1000 + 600, tz=UTC)
-    zone = zone_make(per_minute=10, opens_at=opens_at, prequeue_from=opens_at - timedelta(hours=1))
+    zone = zone_make(per_minute=10, opens_at=opens_at, prequeue_from=opens_at - timedelta(minutes=10))
     crowd_join(zone, 50, now_ms=NOON)
     for at_s in (0, 599):
         gate_tells(zone, at_s=at_s)

@@ -70,7 +70,7 @@ def test_closing_an_open_zone_is_asked_about_and_what_was_typed_is_kept(desk: De
     ("gathers", "words"),
     [
         (None, f"{CLOSES} {{opens}}, and newcomers get no place before then."),
-        (-5, f"{STOPS} {{opens}}. Newcomers gather for the draw until then."),
+        (0, f"{STOPS} {{opens}}. Newcomers gather for the draw until then."),
     ],
 )
 def test_the_question_says_what_becomes_of_newcomers(desk: Desk, gathers: int | None, words: str) -> None:

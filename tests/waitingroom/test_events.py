@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone, translation
 
 from apps.waitingroom import services
+from apps.waitingroom.changes import change_undo
 from apps.waitingroom.models import Zone, ZoneChange
 from tests.waitingroom.zones import told, zone_make
 
@@ -49,12 +50,38 @@ def test_an_event_that_has_passed_is_refused(prequeue_from: datetime | None) -> 
     assert refused(opens_at=NOW - HOUR, prequeue_from=prequeue_from) == {"opens_at": [PASSED]}
 
 
-def test_an_event_that_is_to_come_or_has_begun_its_prequeue_is_right() -> None:
+def test_an_event_that_is_to_come_or_begins_its_prequeue_now_is_right() -> None:
     zone_make()
     change(opens_at=NOW + 2 * HOUR, prequeue_from=NOW + HOUR)
     change(opens_at=NOW + 3 * HOUR, prequeue_from=NOW + 2 * HOUR)
-    change(opens_at=NOW + HOUR, prequeue_from=NOW - HOUR)  # places are drawn from this moment on
-    assert told()["concert"].prequeue_from_ms == int((NOW - HOUR).timestamp() * 1000)
+    begins = timezone.now().replace(second=0, microsecond=0)
+    change(opens_at=NOW + HOUR, prequeue_from=begins)  # places are drawn from this moment on
+    assert told()["concert"].prequeue_from_ms == int(begins.timestamp() * 1000)
+
+
+def test_a_prequeue_that_would_have_begun_before_it_was_set_is_refused() -> None:
+    late: dict[str, Any] = {"opens_at": NOW + HOUR, "prequeue_from": NOW - timedelta(minutes=3)}
+    with pytest.raises(ValidationError) as error:
+        zone_make(**late)
+    assert error.value.message_dict == {"prequeue_from": [PASSED]}
+    zone_make()
+    assert refused(**late) == {"prequeue_from": [PASSED]}
+    change(opens_at=NOW + HOUR)
+    assert refused(prequeue_from=NOW - timedelta(minutes=3)) == {"prequeue_from": [PASSED]}
+
+
+def test_a_new_opening_does_not_take_over_the_prequeue_of_one_that_was() -> None:
+    scheduled(NOW - HOUR, NOW - 2 * HOUR)
+    assert refused(opens_at=NOW + HOUR) == {"prequeue_from": [PASSED]}
+    change(opens_at=NOW + HOUR, prequeue_from=None)
+
+
+def test_a_prequeue_that_runs_and_was_called_off_by_mistake_can_be_brought_back() -> None:
+    scheduled(NOW + HOUR, NOW - HOUR)
+    called_off = change(opens_at=None, prequeue_from=None)
+    note = ZoneChange.objects.order_by("-pk")[0]
+    back = change_undo(actor=None, change_id=note.pk, expected_version=called_off.version).zone
+    assert (back.opens_at, back.prequeue_from) == (NOW + HOUR, NOW - HOUR)
 
 
 def test_a_zone_that_has_opened_can_be_changed_and_scheduled_anew() -> None:

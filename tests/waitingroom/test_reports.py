@@ -54,6 +54,17 @@ def test_sums_of_minutes() -> None:
     assert found.waits == (63, 127, 127)
 
 
+def test_the_longest_line_is_the_longest_that_was_seen_and_not_what_a_minute_ended_with() -> None:
+    minutes = [
+        minute_of(0, waiting=12),  # from before it was kept
+        minute_of(1, joins=40, entries=40, waiting=0, peak=37),
+        minute_of(2, waiting=0, peak=0),
+    ]
+    found = report_make(start=NOON, end=at(3), minutes=minutes)
+    assert (found.peak, found.peak_at) == (37, at(1))
+    assert [line.split(",")[8] for line in report_csv(found).split("\r\n")[:4]] == ["peak", "12", "37", "0"]
+
+
 @given(st.lists(st.dictionaries(st.integers(0, 130), st.integers(1, 50), max_size=8), max_size=6))
 def test_waits_of_a_span_are_those_of_all_who_entered_in_it(minutes: list[dict[int, int]]) -> None:
     """Whatever minutes they entered in; averaging the minutes' own quantiles would not be that."""
@@ -177,8 +188,8 @@ def test_the_file_has_a_line_a_minute() -> None:
     minutes = [minute_of(0, joins=3, waiting=2, wait_p50=1, wait_p90=2, wait_p99=3), minute_of(2, evicted=1)]
     lines = report_csv(report_make(start=NOON, end=at(3), minutes=minutes)).split("\r\n")
     assert lines == [
-        "\ufeffminute,joins,entries,left,evicted,refused,would_wait,waiting,wait_p50,wait_p90,wait_p99",
-        "2026-12-24T12:00:00Z,3,0,0,0,0,0,2,1,2,3",
-        "2026-12-24T12:02:00Z,0,0,0,1,0,0,0,,,",
+        "\ufeffminute,joins,entries,left,evicted,refused,would_wait,waiting,peak,wait_p50,wait_p90,wait_p99",
+        "2026-12-24T12:00:00Z,3,0,0,0,0,0,2,2,1,2,3",
+        "2026-12-24T12:02:00Z,0,0,0,1,0,0,0,0,,,",
         "",
     ]

@@ -101,6 +101,7 @@ def test_what_a_line_did_is_written_when_its_minute_is_over(redis_url: str) -> N
         crowd_seen(zone, range(first, first + 5), now_ms=noon_ms + second * 1_000)
     statistics_write(now=after(1))
     assert kept() == {("concert", 0): (30, 10, 13, 2, 0, 0, 5, 0, 0, 0)}
+    assert ZoneStatistic.objects.get().peak == 18  # at the first look: two had left
 
 
 @pytest.mark.database

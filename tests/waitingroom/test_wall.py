@@ -126,7 +126,6 @@ def test_health(changes: dict[str, Any], health: str) -> None:
         {"mode": Mode.BLOCKED},
         {"mode": Mode.BYPASS},
         {"mode": Mode.OBSERVE},
-        {"per_minute": 0},
         {"opens_at_ms": NOW + 1},
         {"opens_at_ms": NOW + 1, "prequeue_from_ms": NOW},
     ],
@@ -192,19 +191,20 @@ def test_figures_that_are_a_minute_old_say_nothing_of_the_last_minute() -> None:
 
 def test_the_worst_come_first_and_among_equals_the_longest() -> None:
     rows = [
-        row(facts={"zone_id": name, "app": app}, **changes)
+        row(facts={"zone_id": name, "app": app, "per_minute": 0 if name == "zero" else 600}, **changes)
         for name, app, changes in (
             ("quiet-b", "b", {"waiting": 0}),
             ("quiet-a", "a", {"waiting": 0}),
             ("long", "a", {"waiting": 5}),
             ("longer", "a", {"waiting": 10**10}),
             ("underused", "a", UNDERUSED),
+            ("zero", "a", {"waiting": 2}),
             ("still", "a", {**STILL, "waiting": 1}),
             ("stale", "a", {"at": 0, "waiting": 1}),
             ("lost", "a", {"lost": True, "waiting": 0}),
         )
     ]
-    names = ["lost", "stale", "still", "underused", "longer", "long", "quiet-a", "quiet-b"]
+    names = ["lost", "stale", "still", "zero", "underused", "longer", "long", "quiet-a", "quiet-b"]
     assert [each.zone_id for each in sorted_by_trouble(reversed(rows))] == names
 
 

@@ -55,6 +55,7 @@ end
 local function evict()
   local evicted, idle = 0, rules.idle_s * 1000
   head.evicted_at, head.waiting = now, redis.call('BITCOUNT', WAITING)
+  local stood = head.waiting
   if head.waiting > 0 and now - head.pulsed_at <= DEAF and now - head.listening_since >= idle then
     redis.call('BITOP', 'OR', SCRATCH, unpack(seen_since(now - idle)))
     redis.call('BITOP', 'AND', SCRATCH, SCRATCH, WAITING)
@@ -71,9 +72,10 @@ local function evict()
   -- A minute in which nobody waits and nothing happens is not told of, unless the one before ended with a line.
   local stats = HEAD .. ':stats:' .. floor(now / MINUTE)
   local before = HEAD .. ':stats:' .. floor(now / MINUTE) - 1
-  if head.waiting > 0 or redis.call('EXISTS', stats) == 1
+  if stood > 0 or redis.call('EXISTS', stats) == 1
     or tonumber(redis.call('HGET', before, 'waiting') or 0) > 0 then
-    redis.call('HSET', stats, 'waiting', head.waiting)
+    local peak = max(stood, tonumber(redis.call('HGET', stats, 'peak') or 0))
+    redis.call('HSET', stats, 'waiting', head.waiting, 'peak', peak)
     redis.call('EXPIRE', stats, STATS_KEPT)
   end
   return evicted

@@ -28,6 +28,7 @@ HEALTH: Mapping[str, Any] = {
     "stale": gettext_lazy("No gate keeps up with the line"),
     "behind": gettext_lazy("Gates still go by older settings"),
     "still": gettext_lazy("The front stands still while the line grows"),
+    "zero": gettext_lazy("Stands still: N is 0"),
     "underused": gettext_lazy("Few of those called come in"),
 }
 # A zone that is well, by what those who come are told.

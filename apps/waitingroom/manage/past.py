@@ -7,11 +7,12 @@ from dataclasses import asdict
 from ..board_store import Gate
 from ..replies import ZoneMinute
 from .wall import ChangeTold, encode
-from .zone_sight import HISTORY_MINUTES, Written, gates_seen, is_settled, past_of, unwritten
+from .zone_sight import HISTORY_MINUTES, Written, gates_seen, is_settled, past_of, unwritten, waits_of
 
 # The running minute is read this often, if the budget of all zones allows it.
 FRESH_EVERY_S = 5.0
 WRITTEN_EVERY_S = 60.0
+WITHOUT_MINUTES = frozenset({"gates", "changes", "rates"})
 
 
 class WatchedPast:
@@ -22,7 +23,8 @@ class WatchedPast:
         self.written: Written | None = None
         self.written_at = float("-inf")  # ticks
         self.changes: list[ChangeTold] | None = None
-        self.changes_of: tuple[int, int] | None = None  # versions of zone and roles that they are of
+        self.rates: list[list[int]] = []
+        self.changes_of: tuple[int, int] | None = None  # versions of zone and roles that both are of
         self._fresh: dict[int, ZoneMinute] = {}
         self._settled: set[int] = set()
 
@@ -36,10 +38,10 @@ class WatchedPast:
         return closed not in self._fresh or (closed not in self._settled and is_settled(closed, time.time()))
 
     def _needed(self, minute: int) -> list[int]:
-        """The closed minutes that only Redis holds, and the last one, which says how long people wait."""
+        """The closed minutes that only Redis holds, and the last ones, which say how long people wait."""
         if self.written is None:
-            return [minute - 1]
-        return sorted({minute - 1, *unwritten(self.written, minute)} - {minute})
+            return [*waits_of(minute)]
+        return sorted({*waits_of(minute), *unwritten(self.written, minute)} - {minute})
 
     def take(self, number: int, counted: ZoneMinute, minute: int, ticks: float) -> None:
         """A minute was read."""
@@ -59,6 +61,13 @@ class WatchedPast:
         """
         if self.written is None or self.changes is None or not self._fresh:
             return None
-        past = past_of(self.written, self._fresh, minute=minute, gates=gates_seen(zone_id, gates), changes=self.changes)
+        past = past_of(
+            self.written,
+            self._fresh,
+            minute=minute,
+            gates=gates_seen(zone_id, gates),
+            changes=self.changes,
+            rates=self.rates,
+        )
         is_whole = {minute, *self._needed(minute)} <= self._fresh.keys()
-        return {name: encode(value) for name, value in asdict(past).items() if is_whole or name in ("gates", "changes")}
+        return {name: encode(value) for name, value in asdict(past).items() if is_whole or name in WITHOUT_MINUTES}

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from channels.db import database_sync_to_async
 from django.db import Error as DatabaseError
@@ -25,7 +25,7 @@ from ..metrics import LOOP_FAILURES
 from .access import Person, standing
 from .past import WRITTEN_EVERY_S, WatchedPast
 from .wall import ChangeTold, ZoneFacts
-from .zone_sight import Written, changes_read, facts_read, written_read
+from .zone_sight import Written, changes_read, facts_read, rates_read, written_read
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,14 @@ class Seat(Protocol):
         """Close the socket."""
 
 
+class _Changes(NamedTuple):
+    """What was read of a zone's changes, and the versions of zone and roles that it is of."""
+
+    versions: tuple[int, int]
+    latest: list[ChangeTold]
+    rates: list[list[int]]
+
+
 @dataclass(slots=True)
 class _Job:
     """What one reading is to read, and what it found."""
@@ -64,7 +72,7 @@ class _Job:
     facts: dict[str, ZoneFacts] | None = None
     standing: dict[Person, dict[str, Role]] | None = None
     written: dict[str, Written] = field(default_factory=dict)
-    changes: dict[str, tuple[tuple[int, int], list[ChangeTold]]] = field(default_factory=dict)
+    changes: dict[str, _Changes] = field(default_factory=dict)
 
     def look(self) -> None:
         """Who may still look, and what people decided."""
@@ -80,7 +88,7 @@ class _Job:
         for zone_id, known in self.watched.items():
             versions = _versions(zone_id, self.facts or self.facts_known, self.roles_version)
             if versions != known and len(self.changes) < PASTS_AT_ONCE:
-                self.changes[zone_id] = versions, changes_read(zone_id)
+                self.changes[zone_id] = _Changes(versions, changes_read(zone_id), rates_read(zone_id, timezone.now()))
 
 
 def _versions(zone_id: str, facts: Mapping[str, ZoneFacts], roles_version: int) -> tuple[int, int]:
@@ -198,9 +206,9 @@ class Reading:
         for zone_id, written in job.written.items():
             if (past := self.pasts.get(zone_id)) is not None:
                 past.written, past.written_at = written, ticks
-        for zone_id, (versions, changes) in job.changes.items():
+        for zone_id, read in job.changes.items():
             if (past := self.pasts.get(zone_id)) is not None:
-                past.changes, past.changes_of = changes, versions
+                past.changes_of, past.changes, past.rates = read
 
     async def settle(self) -> None:
         """Wait for the reading that is under way."""

@@ -130,7 +130,7 @@ def _series(found: Report, count: int, merged: int) -> tuple[list[int | None], l
     for one in found.minutes:
         place = int((one.minute - found.start) / MINUTE) // merged
         if 0 <= place < len(waiting):
-            waiting[place] = max(waiting[place] or 0, one.waiting)
+            waiting[place] = max(waiting[place] or 0, one.longest)
             entries[place] = max(entries[place] or 0, one.entries)
     return waiting, entries
 

@@ -20,7 +20,7 @@ from ..outlook import FREE, state_of
 from ..rules import Mode
 from ..windows import Schedule
 from .wall import WallRow, ZoneDetail, ZoneFacts, row_of, row_unread, sorted_by_trouble
-from .zone_sight import changes_read, facts_read, gates_seen, past_of, unwritten, written_read
+from .zone_sight import changes_read, facts_read, gates_seen, past_of, rates_read, unwritten, waits_of, written_read
 
 # So old a look at a line may be that a page is told of which asks again by itself.
 LOOK_KEPT_S = 2.0
@@ -75,8 +75,7 @@ def zone_now(zone_id: str) -> ZoneDetail:
     written = written_read(zone_id, timezone.now())
     at_ms = epoch_ms() if board is None else board.now_ms
     minute = at_ms // 60_000
-    # The last two minutes say how long people wait.
-    numbers = sorted({minute - 1, *unwritten(written, minute)})
+    numbers = sorted({*waits_of(minute), minute, *unwritten(written, minute)})
     fresh = {}
     if board is not None:  # one that hangs is waited for once
         with redis.may_be_away("manage_page"):
@@ -91,7 +90,14 @@ def zone_now(zone_id: str) -> ZoneDetail:
         prequeue_from_ms=facts.prequeue_from_ms,
         at_ms=at_ms,
         called=None if board is None else 0 if bearing is None else bearing.called,
-        past=past_of(written, fresh, minute=minute, gates=gates_seen(zone_id, gates), changes=changes_read(zone_id)),
+        past=past_of(
+            written,
+            fresh,
+            minute=minute,
+            gates=gates_seen(zone_id, gates),
+            changes=changes_read(zone_id),
+            rates=rates_read(zone_id, timezone.now()),
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.models import User
 
-from ..changes import changes_of
+from ..changes import changes_page
 from ..managers import Action, apps_to_create_in, undoable, zone_for
 from ..templatetags.manage import figure, seconds
 from . import selectors
@@ -174,11 +174,11 @@ def changes(request: HttpRequest, zone_id: str) -> HttpResponse:
     before_id = number_of(request.GET.get("before", ""))
     is_part = "part" in request.GET
     limit = CHANGES_SHOWN if is_part else CHANGES_PER_PAGE
-    listed = changes_of(found.pk, limit, None if is_part else before_id)
+    listed, last_id = changes_page(found.pk, limit, None if is_part else before_id)
     context = {
         "zone": found,
         "changes": listed,
         "undoable": undoable(person(request), found, role, listed),
-        "last_id": listed[-1].pk if len(listed) == limit else None,
+        "last_id": last_id,
     }
     return render(request, "manage/change_list.html" if is_part else "manage/changes.html", context)

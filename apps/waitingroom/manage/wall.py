@@ -6,6 +6,7 @@ Health, worst first:
     stale       the line was not read for STALE_MS: no gate keeps up with it, so nobody moves
     behind      gates go by older rules than people set BEHIND_MS ago
     still       people may be called, and the front has not moved for a while in which the line grew
+    zero        people wait, and N is 0: nobody enters until somebody raises it
     underused   a line stands, and in the last minute fewer than half of N entered: those called do not come
     ok
 """
@@ -21,8 +22,17 @@ from ..outcomes import WAITING
 from ..outlook import FREE, state_of
 from ..rules import Mode
 
-Health = Literal["ok", "underused", "still", "behind", "stale", "unread", "lost"]
-LEVELS: dict[str, int] = {"ok": 0, "underused": 2, "still": 3, "behind": 4, "stale": 5, "unread": 6, "lost": 7}
+Health = Literal["ok", "underused", "zero", "still", "behind", "stale", "unread", "lost"]
+LEVELS: dict[str, int] = {
+    "ok": 0,
+    "underused": 2,
+    "zero": 3,
+    "still": 4,
+    "behind": 5,
+    "stale": 6,
+    "unread": 7,
+    "lost": 8,
+}
 WAITED_FOR = 1  # the level of a zone that is well and has a line
 TROUBLE_STEP = 10**9  # more than wait anywhere
 
@@ -68,7 +78,7 @@ class WallRow:
     per_minute: int
     waiting: int | None  # None: it cannot be read now
     entering_per_minute: int | None  # entries of the last sixty seconds
-    longest_wait_s: int | None  # how long who joins the end now will wait; 0 nobody waits, None nobody knows
+    longest_wait_s: int | None  # how long who joins the end now will wait; 0 not at all, None nobody knows, or for good
     health: Health
     trouble: int  # the more, the higher up; see `trouble_of`
     version: int
@@ -93,7 +103,8 @@ class Minute:
     evicted: int
     refused: int
     would_wait: int
-    waiting: int
+    waiting: int  # at its end
+    peak: int | None  # the most that were seen in it
     wait_p50: int | None
     wait_p90: int | None
     wait_p99: int | None
@@ -112,7 +123,7 @@ class Funnel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """Seconds within which half, nine in ten and 99 in 100 of those who entered in the last two minutes had entered."""
+    """Seconds in which half, nine in ten and 99 in 100 of those who entered in the last two or three minutes had."""
 
     p50: int | None
     p90: int | None
@@ -154,6 +165,8 @@ class ZonePast:
     waits: Waits
     gates: Sequence[GateSeen] = field(default_factory=list)
     changes: Sequence[ChangeTold] = field(default_factory=list)
+    # When N was changed in that time, epoch ms, and what it was before: newest first.
+    rates: Sequence[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +198,17 @@ def row_of(facts: ZoneFacts, bearing: Bearing | None, *, now_ms: int, is_served:
         _health(facts, bearing, now_ms, is_served),
         waiting=waiting,
         entering=0 if bearing is None or is_old else bearing.entering,
-        wait_s=0 if bearing is None or not waiting else bearing.eta,
+        wait_s=_wait_s(facts, bearing, now_ms),
     )
+
+
+def _wait_s(facts: ZoneFacts, bearing: Bearing | None, now_ms: int) -> int | None:
+    """How long who came now would wait; None while nobody is let in, and no gate says for how long."""
+    if facts.mode in FREE:
+        return 0
+    if bearing is not None and bearing.waiting:
+        return bearing.eta
+    return 0 if facts.per_minute and state_of(facts, now_ms) == WAITING else None
 
 
 def row_unread(facts: ZoneFacts, *, now_ms: int) -> WallRow:
@@ -226,12 +248,17 @@ def _health(facts: ZoneFacts, bearing: Bearing | None, now_ms: int, is_served: b
     if bearing.version < facts.version and bearing.at - facts.changed_ms > BEHIND_MS:
         return "behind"
     is_moving = state_of(facts, now_ms) == WAITING and facts.mode not in FREE
-    if not is_moving or not facts.per_minute or not bearing.since:
+    if is_moving and not facts.per_minute:
+        return "zero" if bearing.waiting else "ok"
+    if not is_moving or not bearing.since:
         return "ok"
+    # What was read before the zone opened, or by older rules, is of a line that was not to move.
+    begun = max(facts.opens_at_ms or 0, facts.changed_ms if bearing.version < facts.version else 0)
+    moved, since = max(bearing.moved, begun), max(bearing.since, begun)
     few = facts.per_minute < FEW_A_MINUTE
-    if bearing.at - bearing.moved >= STILL_MS + few * MINUTE_MS and bearing.grown > 0:
+    if bearing.at - moved >= STILL_MS + few * MINUTE_MS and bearing.grown > 0:
         return "still"
-    if not few and bearing.at - bearing.since >= MINUTE_MS and bearing.entering * 2 < facts.per_minute:
+    if not few and bearing.at - since >= MINUTE_MS and bearing.entering * 2 < facts.per_minute:
         return "underused"
     return "ok"
 

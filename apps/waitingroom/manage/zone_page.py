@@ -1,6 +1,6 @@
 """The page of one zone, as it stands or with a form on it that was refused."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from apps.accounts.models import User
 
 from .. import reports
-from ..changes import change_of, changes_of, mode_change_of
+from ..changes import change_of, changes_page, mode_change_of
 from ..events import Closing
 from ..managers import Action, Role, may, may_give_roles, undoable
 from ..models import Zone, ZoneMode
@@ -106,8 +106,7 @@ def zone_page(
         else:
             forms["rate"] = typed
     looked = ahead if per_minute == found.per_minute else selectors.preview(found.pk, per_minute, is_away=is_away)
-    latest = changes_of(found.pk, CHANGES_SHOWN)
-    last_id = latest[-1].pk if len(latest) == CHANGES_SHOWN else None
+    latest, last_id = changes_page(found.pk, CHANGES_SHOWN)
     if tried is not None and all(change.pk != tried.number for change in latest):
         latest += [older for older in [change_of(found.pk, tried.number)] if older]
     mode_set = mode_change_of(found.pk)
@@ -133,7 +132,7 @@ def zone_page(
         "closes": closing_words(closing.schedule) if closing and bound else "",
         "tried": tried,
         "preview": preview_words(looked),
-        "clears_at": ahead.clears_at if ahead.waiting else None,
+        "clears_at": ahead.clears_at if ahead.waiting and ahead.mode not in FREE else None,
         "loses": clear_words(ahead.waiting),
         "message_now": message_words(found.message, found.message_ko),
         "opening_now": opening_words(found.opens_at),
@@ -169,8 +168,8 @@ def _script(found: Zone, detail: ZoneDetail) -> dict[str, Any]:
         "opened": opened(),
         "opens": opens(),
         "historyMinutes": HISTORY_MINUTES,
-        "history": [[one.minute, one.waiting, one.entries] for one in detail.past.history],
-        "rates": _rates(detail.past.changes),
+        "history": [[one.minute, one.waiting, one.entries, one.peak] for one in detail.past.history],
+        "rates": detail.past.rates,
         "previewUrl": reverse("manage:preview", args=[found.pk]),
         "changesUrl": reverse("manage:changes", args=[found.pk]),
     }
@@ -180,11 +179,6 @@ def _newest(changes: Sequence[ChangeTold]) -> str:
     """What tells the script that the list of changes is another one; it makes the same text of what the socket says."""
     undone = ",".join("" if one.undone_by is None else str(one.undone_by) for one in changes)
     return f"{changes[0].id}:{undone}" if changes else ""
-
-
-def _rates(changes: Iterable[ChangeTold]) -> list[list[int]]:
-    """When N was changed, epoch ms, and what it was before: newest first."""
-    return [[one.at_ms, one.before["per_minute"]] for one in changes if "per_minute" in one.before]
 
 
 def _would_wait(detail: ZoneDetail) -> int | None:
@@ -201,7 +195,7 @@ def _course(detail: ZoneDetail) -> Charts | None:
     minutes = [
         reports.Minute(
             minute=datetime.fromtimestamp(one.minute, tz=here),
-            **{name: getattr(one, name) for name in reports.COLUMNS},
+            **{name: getattr(one, name) for name in (*reports.COLUMNS, "peak")},
         )
         for one in history
     ]

@@ -9,8 +9,10 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
+from ..audit import notes_of
 from ..board_store import Gate
 from ..changes import changes_of
+from ..manager_models import UNDOABLE
 from ..models import Zone, ZoneChange, ZoneMode, ZoneStatistic
 from ..replies import ZoneMinute
 from ..rules import Mode
@@ -22,7 +24,11 @@ logger = logging.getLogger(__name__)
 
 HISTORY_MINUTES = 30
 CHANGES_SHOWN = 10
-_COUNTS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting")
+# How long people wait is told of those who entered in the running minute and so many before.
+WAITS_MINUTES = 2
+# Changes of what people may undo that are looked through for those of N.
+RATES_AMONG = 200
+_COUNTS = ("joins", "entries", "left", "evicted", "refused", "would_wait", "waiting", "peak")
 _FACTS = (
     *("pk", "name", "name_ko", "app", "screen", "mode", "per_minute", "version", "message", "message_ko"),
     *("updated_at", "opens_at", "prequeue_from"),
@@ -120,6 +126,11 @@ def unwritten(written: Written, minute: int) -> range:
     return range(max(written.counted_to + 1, minute - HISTORY_MINUTES + 1), minute + 1)
 
 
+def waits_of(minute: int) -> range:
+    """The minutes before this one that tell how long people wait: early in a minute it and the last are not two yet."""
+    return range(minute - WAITS_MINUTES, minute)
+
+
 def changes_told(changes: Sequence[ZoneChange]) -> list[ChangeTold]:
     """Changes as people are told of them."""
     return [
@@ -144,6 +155,16 @@ def changes_read(zone_id: str) -> list[ChangeTold]:
     return changes_told(changes_of(zone_id, CHANGES_SHOWN))
 
 
+def rates_read(zone_id: str, now: datetime) -> list[list[int]]:
+    """When N was changed in the minutes of the history, epoch ms, and what it was before: newest first. One query.
+
+    However many other changes there were since.
+    """
+    since = now - timedelta(minutes=HISTORY_MINUTES + 1)
+    notes = notes_of(zone_id).filter(action__in=UNDOABLE).values_list("at", "before")[:RATES_AMONG]
+    return [[moment_ms(at) or 0, was["per_minute"]] for at, was in notes if at >= since and "per_minute" in was]
+
+
 def gates_seen(zone_id: str, gates: Mapping[str, Gate]) -> list[GateSeen]:
     """The gates that keep up with this zone, by name."""
     return [
@@ -160,6 +181,7 @@ def past_of(
     minute: int,
     gates: Sequence[GateSeen],
     changes: Sequence[ChangeTold],
+    rates: Sequence[list[int]],
 ) -> ZonePast:
     """The past of a zone: what the database holds, and of the minutes behind that what Redis said (`fresh`).
 
@@ -182,7 +204,7 @@ def past_of(
         return written.day.get(name, 0) + sum(getattr(one, name) for one in today) if is_whole else None
 
     waits: dict[int, int] = {}
-    for number in (minute - 1, minute):
+    for number in (*waits_of(minute), minute):
         is_its = number in fresh and number >= written.made
         for bucket, entries in (fresh[number].waits if is_its else {}).items():
             waits[bucket] = waits.get(bucket, 0) + entries
@@ -198,6 +220,7 @@ def past_of(
         waits=Waits(p50=wait_quantile(waits, 0.5), p90=wait_quantile(waits, 0.9), p99=wait_quantile(waits, 0.99)),
         gates=gates,
         changes=changes,
+        rates=rates,
     )
 
 
