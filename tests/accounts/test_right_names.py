@@ -52,7 +52,9 @@ def test_the_rights_that_are_chosen_are_given(desk: Client) -> None:
 
 def test_the_trace_reads_in_korean(desk: Client) -> None:
     group = Group.objects.get(name="Night shift")
-    desk.post(f"/admin/auth/group/{group.pk}/change/", {"name": "Day shift", "permissions": [1]})
+    right = Permission.objects.get(codename="ban_user")
+    changed = {"name": "Day shift", "permissions": [right.pk]}
+    assert desk.post(f"/admin/auth/group/{group.pk}/change/", changed).status_code == 302
     page = read(desk, "admin/logentry/")
     assert "또한" not in page
     assert "변경: " in page
