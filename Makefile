@@ -16,6 +16,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Some machines forbid compiled files. Then each of the hundreds of processes that tests start compiles all sources anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run test bench lint format messages parts clean
 
