@@ -35,7 +35,6 @@ def test_a_form_that_was_typed_into_stays_and_is_said_to_be_of_before(
     expect(field).to_have_value("450")
     page.set_viewport_size({"width": 390, "height": 800})
     assert violations(page) == {}
-    page.screenshot(path="/tmp/fh/tidy-role-390.png")
     page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("button", name="Change N").click()
     expect(page.get_by_text("Your role for this zone does not allow this.")).to_be_visible()
