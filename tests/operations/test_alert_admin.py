@@ -1,7 +1,6 @@
 """Alerts in the admin: addresses come in and never go out, tests are sent, the history is only read."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -13,32 +12,19 @@ from django.core.cache import caches
 from django.db import connections
 from django.test import Client
 
-from apps.accounts.services import operator_ensure, user_register
+from apps.accounts.services import user_register
 from apps.operations.alert_address import address_open
 from apps.operations.alert_kinds import AlertKind
 from apps.operations.alert_sending import channels_send
 from apps.operations.channel_admin import TESTED_AT_ONCE, AlertChannelForm
 from apps.operations.models import AlertChannel, AlertEvent, AlertRule
-from tests.operations.alert_stage import NOON, Endpoint, channel_make, endpoint_open, look, rule_make
+from tests.operations.alert_stage import NOON, Endpoint, channel_make, look, rule_make
 from tests.waitingroom.zones import zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 CHANNELS, RULES, EVENTS = (f"/admin/operations/alert{name}/" for name in ("channel", "rule", "event"))
 TEST_ONE = "operations_alertchannel_test_one"
 KEPT = "jsons://127.0.0.1/s3cr3t-path"
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with endpoint_open() as opened:
-        yield opened
-
-
-@pytest.fixture
-def desk(client: Client) -> Client:
-    """An operator's browser."""
-    client.force_login(operator_ensure(username="operator", password="a long enough pass"))
-    return client
 
 
 def said(response: Any) -> list[str]:

@@ -10,20 +10,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.accounts.services import operator_ensure
 from apps.operations.models import AlertEvent, AlertRule
 from tests.operations.alert_stage import rule_make
 from tests.waitingroom.zones import zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 RULES = "/admin/operations/alertrule/"
-
-
-@pytest.fixture
-def desk(client: Client) -> Client:
-    """An operator's browser."""
-    client.force_login(operator_ensure(username="operator", password="a long enough pass"))
-    return client
 
 
 def happened(rule: AlertRule, count: int, *, is_over: bool) -> None:

@@ -1,6 +1,5 @@
 """Whether a channel works: by what was last sent there, a notice or a test."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from re import search
 
@@ -8,25 +7,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.services import operator_ensure
 from apps.operations.alert_sending import channel_test
 from apps.operations.models import AlertChannel
-from tests.operations.alert_stage import Endpoint, channel_make, endpoint_open
+from tests.operations.alert_stage import Endpoint, channel_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 CHANNELS = "/admin/operations/alertchannel/"
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with endpoint_open() as opened:
-        yield opened
-
-
-@pytest.fixture
-def desk(client: Client) -> Client:
-    client.force_login(operator_ensure(username="operator", password="a long enough pass"))
-    return client
 
 
 def state(desk: Client) -> str:

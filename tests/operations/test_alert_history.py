@@ -6,18 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.accounts.services import operator_ensure
 from apps.operations.models import AlertEvent, AlertNotice
 from tests.operations.alert_stage import NOON, channel_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 EVENTS = "/admin/operations/alertevent/"
-
-
-@pytest.fixture
-def desk(client: Client) -> Client:
-    client.force_login(operator_ensure(username="operator", password="a long enough pass"))
-    return client
 
 
 def event(number: int, **fields: Any) -> AlertEvent:

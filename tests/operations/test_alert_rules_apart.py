@@ -1,6 +1,5 @@
 """A rule that cannot be evaluated, or a notice that cannot be worded, holds up no other; and somebody is told of it."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -14,16 +13,10 @@ from apps.operations.jobs import JobState, jobs_health
 from apps.operations.models import AlertEvent, AlertNotice, AlertRule, AlertState
 from apps.operations.tasks import alerts
 from apps.realtime.redis import run_now
-from tests.operations.alert_stage import NOON, Endpoint, channel_make, drift_is, endpoint_open, look, rule_make
+from tests.operations.alert_stage import NOON, Endpoint, channel_make, drift_is, look, rule_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 AT = datetime.fromtimestamp(NOON / 1000, tz=UTC)
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with endpoint_open() as opened:
-        yield opened
 
 
 def counted() -> float:

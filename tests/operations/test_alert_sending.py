@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
@@ -16,7 +16,7 @@ from apps.operations import alert_delivery, alert_sending
 from apps.operations.alert_sending import ATTEMPTS, KEPT_S, RESTS_S, channel_test, channels_send, sending_begin
 from apps.operations.models import AlertChannel, AlertNotice
 from apps.operations.tasks import alerts, alerts_send
-from tests.operations.alert_stage import NOON, Endpoint, channel_make, drift_is, endpoint_open, look, notices, rule_make
+from tests.operations.alert_stage import NOON, Endpoint, channel_make, drift_is, look, notices, rule_make
 from tests.services.process import free_port
 from tests.services.waiting import eventually
 from tests.services.worker import Worker
@@ -24,12 +24,6 @@ from tests.services.worker import Worker
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 START = datetime.fromtimestamp(NOON / 1000, tz=UTC)
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    with endpoint_open() as opened:
-        yield opened
 
 
 def at(seconds: float) -> datetime:

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import DELETION, LogEntry
 from django.test import Client
 
-from apps.accounts.services import operator_ensure, user_register
+from apps.accounts.services import user_register
 from apps.operations.models import AlertRule
 from apps.waitingroom.manager_models import Role
 from apps.waitingroom.models import ZoneManager
@@ -16,13 +16,6 @@ from tests.waitingroom.zones import zone_make
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 LIST = "/admin/waitingroom/zone/"
 WARNING = "These alert rules are deleted as well: Lines &lt;of&gt; one, Waits of one."
-
-
-@pytest.fixture
-def desk(client: Client) -> Client:
-    """An operator's browser."""
-    client.force_login(operator_ensure(username="operator", password="a long enough pass"))
-    return client
 
 
 def rules_of(zone: Any) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from apps.accounts.models import User
-from apps.accounts.services import operator_ensure, user_register
+from apps.accounts.services import operator_ensure
 from apps.waitingroom import services
 from apps.waitingroom.models import Role, ZoneChange, ZoneManager, ZoneMode
 from apps.waitingroom.role_services import manager_set
@@ -34,11 +34,6 @@ def client(root: User) -> Client:
     client = Client()
     client.force_login(root)
     return client
-
-
-@pytest.fixture
-def mina(transactional_db: None) -> User:
-    return user_register(username="mina", password="a long enough pass")
 
 
 def text_of(page: bytes) -> str:

@@ -22,11 +22,6 @@ from tests.waitingroom.zones import crowd_join, line_of, told, zone_make
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture
-def mina(transactional_db: None) -> User:
-    return user_register(username="mina", password="a long enough pass")
-
-
 def row() -> Zone:
     return Zone.objects.get(pk="concert")
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import User
-from apps.accounts.services import operator_ensure, user_register
+from apps.accounts.services import operator_ensure
 from apps.waitingroom import services
 from apps.waitingroom.models import Role, ZoneChange, ZoneManager
 from apps.waitingroom.role_services import manager_set
@@ -25,11 +25,6 @@ def client(root: User) -> Client:
     client = Client()
     client.force_login(root)
     return client
-
-
-@pytest.fixture
-def mina(transactional_db: None) -> User:
-    return user_register(username="mina", password="a long enough pass")
 
 
 def test_a_role_is_given_changed_and_taken(client: Client, root: User, mina: User) -> None:

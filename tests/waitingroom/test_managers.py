@@ -21,11 +21,6 @@ from tests.waitingroom.zones import zone_make
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture
-def mina(transactional_db: None) -> User:
-    return user_register(username="mina", password="a long enough pass")
-
-
 def staff(name: str, *permissions: str) -> User:
     """Somebody of the house, with these rights in the admin."""
     user = user_register(username=name, password="a long enough pass")
