@@ -123,6 +123,8 @@ def person(browser: Browser) -> Iterator[Callable[..., Person]]:
         people: list[Person] = []
 
         def enter(server: WebServer, *, locale: str = "en-US", width: int = 1280, **options: Any) -> Person:
+            # Motion is drawn by the processor here, sixty times a second on every open page, and no test looks at it.
+            options = {"reduced_motion": "reduce"} | options
             context = browser.new_context(locale=locale, viewport={"width": width, "height": 800}, **options)
             contexts.callback(context.close)
             people.append(Person(context, server.base_url))
