@@ -79,8 +79,9 @@ def test_a_zone_administrator_gives_a_role_by_name_with_the_keyboard(
     everybody_can_use(page)
 
 
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
 def test_the_first_page_with_many_silent_processes(
-    house: House, person: Callable[..., Person], transactional_db: None
+    house: House, person: Callable[..., Person], locale: str, transactional_db: None
 ) -> None:
     now_ms = int(time.time() * 1000)
     for number in range(120):
@@ -89,7 +90,7 @@ def test_the_first_page_with_many_silent_processes(
         run_now(house_store.server_report(server=f"p{number}", now_ms=now_ms - silent_ms, about=about))
     run_now([board_store.gate_report(gate="g1", sockets={"door": 3}, now_ms=now_ms - 20_000)])
     server = house()
-    someone = person(server, locale="ko-KR")
+    someone = person(server, locale=locale)
     sign_in(someone, operator_ensure(username="operator", password=PASSWORD))
     page = someone.visit("/admin/")
     expect(page.locator("[data-unshown]")).to_contain_text("70")

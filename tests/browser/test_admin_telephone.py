@@ -16,7 +16,10 @@ from tests.operations.alert_stage import channel_make, rule_make
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_alerts_that_fire_show_their_value(house: House, person: Callable[..., Person], transactional_db: None):
+@pytest.mark.parametrize(("locale", "value"), [("en-US", "a day or more"), ("ko-KR", "하루 이상")])
+def test_alerts_that_fire_show_their_value(
+    house: House, person: Callable[..., Person], transactional_db: None, locale: str, value: str
+):
     operator = operator_ensure(username="operator", password=PASSWORD)
     for number, place in enumerate(("Winter concert, hall of the Olympic park", "Zero")):
         rule = rule_make(channel_make(name=f"c{number}"), name=f"The wait is long {number}", kind="wait", limit=600)
@@ -29,7 +32,7 @@ def test_alerts_that_fire_show_their_value(house: House, person: Callable[..., P
             worst_value=86_400,
             **{"opened_at": timezone.now(), **told},
         )
-    someone = person(house())
+    someone = person(house(), locale=locale)
     sign_in(someone, operator)
     page = someone.context.new_page()
     page.set_viewport_size({"width": 390, "height": 800})
@@ -37,7 +40,7 @@ def test_alerts_that_fire_show_their_value(house: House, person: Callable[..., P
     table = page.locator("[data-keep=alerts]")
     assert table.evaluate("box => box.scrollWidth - box.clientWidth") == 0
     expect(table.get_by_role("columnheader")).to_have_count(3)
-    expect(table.locator("td.number").first).to_have_text("a day or more")
+    expect(table.locator("td.number").first).to_have_text(value)
     expect(table.locator("td.number").first).to_be_in_viewport(ratio=1)
     expect(table.locator("tbody time").first).to_be_in_viewport(ratio=1)
     expect(table.get_by_text("Winter concert").locator("visible=true")).to_have_count(1)

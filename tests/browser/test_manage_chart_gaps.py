@@ -12,9 +12,8 @@ from tests.services.browser import one_browser as one_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-# Another chart of the same kind in a corner of the page. It heard of a line of 100 until 20 minutes ago, and for the
-# last five minutes again; the record has the minutes `from` to `to` of the half hour: of a line of 5,000 between.
-CHART = """async ([from, to]) => {
+# Another chart of the same kind in a corner of the page, in place of the one before it.
+ANOTHER = """
   const address = performance.getEntriesByType("resource").find(({ name }) => name.includes("manage-chart")).name;
   const { Course } = await import(address);
   document.querySelector("#another")?.remove();
@@ -25,12 +24,20 @@ CHART = """async ([from, to]) => {
   document.body.append(figure);
   const course = new Course(figure);
   const at = Math.floor(Date.now() / 60000) * 60;
+"""
+# It heard of a line of 100 until 20 minutes ago, and for the last five minutes again; the record has the minutes `from`
+# to `to` of the half hour: of a line of 5,000 between.
+CHART = (
+    """async ([from, to]) => {"""
+    + ANOTHER
+    + """
   for (let time = at - 1790; time <= at - 1190; time++) course.add(time, 100, 5, 60);
   for (let time = at - 290; time <= at; time++) course.add(time, 100, 5, 60);
   const waiting = (number) => (number > 9 && number < 25 ? 5000 : 99);
   const minutes = [...Array(30).keys()].map((number) => [at - 1800 + number * 60, waiting(number), 6]);
   course.load(minutes.slice(from, to), [], 60, at);
 }"""
+)
 
 
 def read_at(page: Page, share: float) -> str:
@@ -38,7 +45,7 @@ def read_at(page: Page, share: float) -> str:
     box = page.locator("#another .u-over").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * share, box["y"] + 30)
-    page.wait_for_timeout(50)  # a frame, in which it is drawn
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")  # it is drawn
     return page.locator("#another [data-reading]").inner_text()
 
 
@@ -83,19 +90,14 @@ def test_the_chart_shows_what_the_record_has_of_a_gap(house: House, hana: User, 
 
 
 # The record of a half hour in which nobody waited when any minute ended, and 37 once in between.
-PEAK = """async () => {
-  const address = performance.getEntriesByType("resource").find(({ name }) => name.includes("manage-chart")).name;
-  const { Course } = await import(address);
-  const figure = document.querySelector("[data-course]").cloneNode(true);
-  figure.id = "another";
-  figure.style.cssText = "position: fixed; inset: 0 auto auto 0; width: 640px; z-index: 9999; background: white";
-  figure.querySelector(".plot").replaceChildren();
-  document.body.append(figure);
-  const course = new Course(figure);
-  const at = Math.floor(Date.now() / 60000) * 60;
+PEAK = (
+    """async () => {"""
+    + ANOTHER
+    + """
   const minutes = [...Array(30).keys()].map((number) => [at - 1800 + number * 60, 0, 6, number === 15 ? 37 : 0]);
   course.load(minutes, [], 60, at);
 }"""
+)
 
 
 def test_the_chart_shows_a_line_that_came_and_went_within_a_minute(

@@ -1,6 +1,5 @@
 """The admin's first page: how the house is, from a few reads, and what it says while they cannot be made."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from apps.accounts.services import operator_ensure, user_register
 from apps.audience import house_store as audience_store
 from apps.operations import dashboard, dashboard_views, job_store
 from apps.operations.dashboard import dashboard_read
+from apps.realtime.clock import epoch_ms
 from apps.realtime.redis import run_now, sync_client
 from apps.streams.models import Stream
 from apps.streams.services import stream_update
@@ -32,10 +32,6 @@ def desk(client: Client) -> Client:
     return client
 
 
-def now_ms() -> int:
-    return int(time.time() * 1000)
-
-
 def seat(stream: Stream, viewers: int) -> None:
     """As the sweep leaves it."""
     run_now([("SET", f"view:{{{stream.pk}}}:current", viewers), audience_store.rank(None, {stream.pk: viewers})])
@@ -43,7 +39,7 @@ def seat(stream: Stream, viewers: int) -> None:
 
 def report(server: str, *, age_ms: int = 0, **about: Any) -> None:
     told = {"host": "web", "pid": 7, "role": "all", "sockets": 0, "sessions": 0, **about}
-    run_now(audience_store.server_report(server=server, now_ms=now_ms() - age_ms, about=told))
+    run_now(audience_store.server_report(server=server, now_ms=epoch_ms() - age_ms, about=told))
 
 
 def test_the_house_at_a_glance(redis_url: str):
@@ -53,7 +49,7 @@ def test_the_house_at_a_glance(redis_url: str):
     run_now([audience_store.house_put(660)])
     report("one", sockets=700, sessions=660)
     report("two", age_ms=60_000, pid=8, role="core")
-    at = now_ms()
+    at = epoch_ms()
     run_now([audience_store.reconciled_put(at_ms=at, streams=12, drift=3, asked=1, repaired=0)])
     run_now([job_store.job_put(task="apps.audience.tasks.sweep", outcome="ok", at_ms=at)])
     zones.zone_create(actor=None, zone_id="door", name="Door", per_minute=60)

@@ -1,7 +1,5 @@
 """Processes that fell silent are what somebody looks for on the first page, most of all when there are very many."""
 
-import time
-
 import pytest
 from django.test import Client
 
@@ -9,23 +7,20 @@ from apps.accounts.services import operator_ensure
 from apps.audience import house_store
 from apps.operations.dashboard import Dashboard, dashboard_read
 from apps.operations.dashboard_house import SERVERS_SHOWN, SILENT_SHOWN
+from apps.realtime.clock import epoch_ms
 from apps.realtime.redis import Command, run_now
 from apps.waitingroom import board_store
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 
-def now_ms() -> int:
-    return int(time.time() * 1000)
-
-
 def server(name: str, *, age_ms: int = 0) -> list[Command]:
-    return house_store.server_report(server=name, now_ms=now_ms() - age_ms, about={"host": name, "pid": 1})
+    return house_store.server_report(server=name, now_ms=epoch_ms() - age_ms, about={"host": name, "pid": 1})
 
 
 def gate(name: str, *, age_ms: int = 0) -> list[Command]:
     return [
-        board_store.gate_report(gate=name, sockets={"door": 7}, now_ms=now_ms() - age_ms),
+        board_store.gate_report(gate=name, sockets={"door": 7}, now_ms=epoch_ms() - age_ms),
         *board_store.gate_about(gate=name, about={"host": name, "pid": 2}),
     ]
 

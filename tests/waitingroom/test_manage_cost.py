@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apps.accounts.services import operator_ensure
+from apps.realtime.clock import epoch_ms
 from apps.waitingroom import services
 from apps.waitingroom.gatehouse import Gatehouse
 from apps.waitingroom.keeper import ZoneKeeper
@@ -31,10 +32,6 @@ from tests.waitingroom.managing import (
 from tests.waitingroom.zones import zone_make
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
-
-
-def now_ms() -> int:
-    return int(time.time() * 1_000)
 
 
 # --- what it costs ------------------------------------------------------------------------------------------------
@@ -67,7 +64,7 @@ async def seated(feed: Feed, count: int) -> bool:
 async def test_fifty_who_watch_cost_redis_what_one_does(
     by_hand: Feed, still: None, hers: str, concert: Zone, path: str
 ) -> None:
-    line_tell(concert, now_ms=now_ms(), waiting=70)
+    line_tell(concert, now_ms=epoch_ms(), waiting=70)
     ticks = 10
     async with AsyncExitStack() as watchers:
         await watchers.enter_async_context(watching(path, hers))
@@ -91,7 +88,7 @@ async def test_five_hundred_zones_cost_redis_what_one_does_and_are_shown_quickly
     boss = await in_thread(operator_ensure, username="boss", password=PASSWORD)
     first = await in_thread(zone_make, zone_id="z0")
     session = await in_thread(session_of, user=boss)
-    line_tell(first, now_ms=now_ms(), waiting=1)
+    line_tell(first, now_ms=epoch_ms(), waiting=1)
     async with watching("wall/", session) as one:
         await eventually_async(lambda: seated(by_hand, 1))
         await cost(by_hand, 2)
@@ -99,7 +96,7 @@ async def test_five_hundred_zones_cost_redis_what_one_does_and_are_shown_quickly
         rows = [Zone(zone_id=f"z{number}", name=f"Zone {number}", app=f"app{number % 20}") for number in range(1, 500)]
         await in_thread(Zone.objects.bulk_create, objs=rows)
         for zone in rows:
-            line_tell(zone, now_ms=now_ms() + 60_000, waiting=50, entering=30, eta=9)
+            line_tell(zone, now_ms=epoch_ms() + 60_000, waiting=50, entering=30, eta=9)
         await in_thread(by_hand.reading.forget)
         await cost(by_hand, 3)
         told = await frame_where(one, lambda told: len(told["rows"]) == 500)
@@ -124,7 +121,7 @@ async def test_many_zones_watched_at_once_stay_within_the_budget(
     async with AsyncExitStack() as watchers:
         for number in range(20):
             zone = await in_thread(zone_make, zone_id=f"z{number}")
-            line_tell(zone, now_ms=now_ms(), waiting=number)
+            line_tell(zone, now_ms=epoch_ms(), waiting=number)
             await watchers.enter_async_context(watching(f"zones/z{number}/", session))
         await eventually_async(lambda: seated(by_hand, 20))
         ticks = 10

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import User
+from apps.realtime.clock import epoch_ms
 from apps.waitingroom import services
 from apps.waitingroom.manage.feed import Feed
 from apps.waitingroom.manage.selectors import wall_now, zone_now
@@ -32,10 +33,6 @@ from tests.waitingroom.zones import crowd_join, zone_make
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
 
-def now_ms() -> int:
-    return int(time.time() * 1_000)
-
-
 # --- what they are sent -------------------------------------------------------------------------------------------
 
 
@@ -45,7 +42,7 @@ async def test_the_wall_shows_all_and_then_what_changed(quick: Feed, hers: str, 
     await in_thread(zone_make, zone_id="second", app="shop")
     await in_thread(manager_set, actor=None, user=mina, role=Role.VIEWER, zone_id="second")
     concert = await in_thread(Zone.objects.get, pk="concert")
-    line_tell(concert, now_ms=now_ms(), waiting=70, entering=42, eta=65)
+    line_tell(concert, now_ms=epoch_ms(), waiting=70, entering=42, eta=65)
     async with watching("wall/", hers) as one:
         first = await frame(one)
         assert (first["type"], first["whole"], first["gates"], first["gone"]) == ("wall", True, 1, [])
@@ -67,7 +64,7 @@ async def test_the_wall_shows_all_and_then_what_changed(quick: Feed, hers: str, 
             "version": concert.version,
         }
         assert rows["concert"].items() >= expected.items()
-        line_tell(concert, now_ms=now_ms(), waiting=71, entering=42, eta=66)
+        line_tell(concert, now_ms=epoch_ms(), waiting=71, entering=42, eta=66)
         next_one = await frame_where(one, lambda told: told["rows"])
         assert (next_one["whole"], [row["waiting"] for row in next_one["rows"]]) == (False, [71])
 
@@ -102,7 +99,7 @@ async def test_a_zone_shows_its_line_its_past_and_its_gates(quick: Feed, hers: s
         message="Soon",
         why="busy",
     )
-    line_tell(concert, now_ms=now_ms(), waiting=10, called=4, entering=60, eta=12)
+    line_tell(concert, now_ms=epoch_ms(), waiting=10, called=4, entering=60, eta=12)
     async with watching("zones/concert/", hers) as one:
         first = await frame(one)
         assert (first["type"], first["whole"], first["gates_alive"]) == ("zone", True, 1)
@@ -120,7 +117,7 @@ async def test_a_zone_shows_its_line_its_past_and_its_gates(quick: Feed, hers: s
         detail = await in_thread(zone_now, zone_id="concert")
         shown = asdict(detail.row) | asdict(detail.past) | {"message": detail.message, "called": detail.called}
         assert {name: first[name] for name in shown} == shown  # the page itself begins with the same
-        line_tell(concert, now_ms=now_ms(), waiting=11, called=4, entering=60, eta=13)
+        line_tell(concert, now_ms=epoch_ms(), waiting=11, called=4, entering=60, eta=13)
         told = await frame_where(one, lambda told: told["waiting"] == 11)
         assert told["whole"] is False
         assert not told.keys() & {"history", "funnel", "waits", "changes"}  # they have not changed
@@ -169,12 +166,12 @@ async def test_redis_that_is_away_is_said_once_and_all_is_sent_when_it_is_back(
     zone = await in_thread(zone_make)
     await in_thread(manager_set, actor=None, user=mina, role=Role.VIEWER, zone_id="concert")
     session = await in_thread(session_of, user=mina)
-    line_tell(zone, now_ms=now_ms(), waiting=3)
+    line_tell(zone, now_ms=epoch_ms(), waiting=3)
     async with watching("wall/", session) as one:
         assert (await frame(one))["rows"][0]["waiting"] == 3
         private_redis.stop()
         told = await frame_where(one, lambda told: told["type"] == "stale", within=8)
-        assert abs(told["since"] - now_ms()) < 10_000
+        assert abs(told["since"] - epoch_ms()) < 10_000
         private_redis.start()
         told = await frame_where(one, lambda told: told["type"] == "wall" and told["whole"], within=8)
         assert [row["zone_id"] for row in told["rows"]] == ["concert"]

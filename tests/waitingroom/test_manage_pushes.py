@@ -1,10 +1,10 @@
 """What is pushed to the managers' pages when a push fails, and while gates lag behind a change."""
 
-import time
 from typing import Any
 
 import pytest
 
+from apps.realtime.clock import epoch_ms
 from apps.waitingroom import services
 from apps.waitingroom.manage import feed as feed_module
 from apps.waitingroom.manage import frames
@@ -24,10 +24,6 @@ def feed(by_hand: Feed) -> Feed:
     return by_hand
 
 
-def now_ms() -> int:
-    return int(time.time() * 1_000)
-
-
 async def seated(feed: Feed, count: int = 1) -> bool:
     return len(feed.seats()) == count
 
@@ -42,7 +38,7 @@ async def test_what_a_push_that_failed_left_unsaid_is_said_by_the_next(
     feed: Feed, hers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zone = await in_thread(Zone.objects.get, pk="concert")
-    line_tell(zone, now_ms=now_ms(), waiting=3)
+    line_tell(zone, now_ms=epoch_ms(), waiting=3)
     async with watching("wall/", hers) as one:
         await eventually_async(lambda: seated(feed))
         await ticked(feed)
@@ -51,7 +47,7 @@ async def test_what_a_push_that_failed_left_unsaid_is_said_by_the_next(
         def failing(*_parts: Any, **_options: Any) -> str:
             raise KeyError("concert")
 
-        line_tell(zone, now_ms=now_ms(), waiting=4)
+        line_tell(zone, now_ms=epoch_ms(), waiting=4)
         with monkeypatch.context() as broken:
             broken.setattr(frames, "wall", failing)
             with pytest.raises(KeyError):
@@ -72,7 +68,7 @@ async def test_a_zone_that_comes_while_rows_are_made_is_shown_by_the_next_push(
         facts = feed.reading.facts
         assert facts is not None
         other = await in_thread(zone_make, zone_id="other")
-        line_tell(other, now_ms=now_ms())
+        line_tell(other, now_ms=epoch_ms())
         feed.reading.facts = {}
         await feed.push()  # the concert is not there yet, as far as this process knows
 
@@ -96,10 +92,10 @@ async def test_gates_that_go_by_older_rules_are_told_of(feed: Feed, hers: str) -
     )
     async with watching("zones/concert/", hers) as one:
         await eventually_async(lambda: seated(feed))
-        line_tell(zone, now_ms=now_ms() + 3_000, waiting=3)
+        line_tell(zone, now_ms=epoch_ms() + 3_000, waiting=3)
         await ticked(feed)
         told = await frame_where(one, lambda told: told["waiting"] == 3)
         assert (told["mode"], told["health"]) == ("blocked", "behind")
-        line_tell(changed, now_ms=now_ms() + 3_000, waiting=3)
+        line_tell(changed, now_ms=epoch_ms() + 3_000, waiting=3)
         await ticked(feed)
         assert (await frame_where(one, lambda told: told["health"] != "behind"))["health"] == "ok"
